@@ -1,0 +1,110 @@
+"""Errors that clients see. One base carries code and status; one handler per surface renders them."""
+
+from typing import Any
+
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+
+class ApiError(Exception):
+    """An answer other than success, in the OpenAI error shape: message, type, param, code, HTTP status.
+
+    `headers` go out with the answer. Subclasses set the class attributes; an instance may override them.
+    """
+
+    status = 400
+    type = "invalid_request_error"
+    code: str | None = None
+    param: str | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        param: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status or self.status
+        self.code = code or self.code
+        self.param = param or self.param
+        self.headers = headers or {}
+
+    def body(self) -> dict[str, Any]:
+        """The OpenAI error object."""
+        return error_body(self.message, type=self.type, code=self.code, param=self.param)
+
+
+class InvalidKey(ApiError):
+    """No key, an unknown key, or a revoked one."""
+
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+
+class NotFound(ApiError):
+    status = 404
+    code = "not_found"
+
+
+class Conflict(ApiError):
+    status = 409
+    code = "conflict"
+
+
+class Unprocessable(ApiError):
+    status = 422
+    code = "unprocessable"
+
+
+class Unavailable(ApiError):
+    """Something of ours is busy or away; the client may try again."""
+
+    status = 503
+    type = "api_error"
+    code = "temporarily_unavailable"
+
+    def __init__(self, message: str, *, retry_after: int = 1, **overrides: Any) -> None:
+        super().__init__(message, **overrides)
+        self.headers.setdefault("Retry-After", str(retry_after))
+
+
+def error_body(message: str, *, type: str, code: str | None = None, param: str | None = None) -> dict[str, Any]:
+    """The OpenAI error object around a message."""
+    return {"error": {"message": message, "type": type, "param": param, "code": code}}
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's hook: every error of the REST API in the OpenAI shape; None leaves a bug to Django (500)."""
+    if isinstance(error, ApiError):
+        set_rollback()
+        return Response(error.body(), status=error.status, headers=error.headers)
+    if isinstance(error, exceptions.APIException):
+        set_rollback()
+        return _from_drf(error)
+    return None
+
+
+def _from_drf(error: exceptions.APIException) -> Response:
+    param, message = _first_fault(error.detail)
+    kind = "authentication_error" if error.status_code == 401 else "invalid_request_error"
+    code = error.get_codes() if isinstance(error.get_codes(), str) else "invalid_request"
+    headers = {"WWW-Authenticate": "Bearer"} if error.status_code == 401 else {}
+    body = error_body(message, type=kind, code=str(code), param=param)
+    return Response(body, status=error.status_code, headers=headers)
+
+
+def _first_fault(detail: Any, path: str | None = None) -> tuple[str | None, str]:
+    """The first fault of DRF's nested error detail: (field path, message)."""
+    if isinstance(detail, dict):
+        for field, inner in detail.items():
+            name = path if field == "non_field_errors" else f"{path}.{field}" if path else str(field)
+            return _first_fault(inner, name)
+    if isinstance(detail, list) and detail:
+        return _first_fault(detail[0], path)
+    return path, f"{path}: {detail}" if path else str(detail)

@@ -1,0 +1,42 @@
+"""Keys and public ids.
+
+Rows are keyed by UUIDv7 (RFC 9562), whose order is the order in which they were made. The public form of an id
+is a prefix that names the kind and the key's 32 hex digits: `pw_018f…`, `req_018f…`.
+"""
+
+import uuid
+
+from uuid_utils.compat import uuid7
+
+PREFIXES = {
+    "tenant": "ten",
+    "paywall": "pw",
+    "request": "req",
+    "activity": "act",
+    "subscription": "sub",
+    "event": "evt",
+    "delivery": "del",
+    "user": "usr",
+    "link": "lnk",
+}
+
+
+def new() -> uuid.UUID:
+    """A new UUIDv7 key."""
+    return uuid7()
+
+
+def public(kind: str, key: uuid.UUID) -> str:
+    """The public form of a key, such as `pw_018f…`; `kind` is one of `PREFIXES`."""
+    return f"{PREFIXES[kind]}_{key.hex}"
+
+
+def parse(kind: str, public_id: str) -> uuid.UUID:
+    """The key behind a public id.
+
+    Raises ValueError where the prefix is another kind's or the rest is no key.
+    """
+    prefix, _, digits = public_id.partition("_")
+    if prefix != PREFIXES[kind] or len(digits) != 32:
+        raise ValueError(f"{public_id!r} is no {kind} id: it starts with {PREFIXES[kind]}_")
+    return uuid.UUID(hex=digits)

@@ -1,0 +1,1 @@
+"""Money: accounts, transfers, holds, lots, top-ups. `posting.post()` is the only writer."""

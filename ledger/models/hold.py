@@ -1,0 +1,45 @@
+"""Holds: reservations with a deadline."""
+
+from django.db import models
+from django.db.models import Q
+
+from config.models import Row
+from ledger.models.account import Account
+
+
+class Hold(Row):
+    """`amount` nano-dollars of a wallet, reserved for one request. Resolved once.
+
+    The key is the request's own key, so that one request can't hold twice. Open becomes captured (money moved, at
+    most once), released (nothing moved), or expired (the sweeper took it after the deadline: its process died; the
+    request counts as lost).
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        CAPTURED = "captured"
+        RELEASED = "released"
+        EXPIRED = "expired"
+
+    public_kind = "request"
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="holds", db_index=False)
+    amount = models.BigIntegerField()
+    state = models.CharField(max_length=16, choices=State, default=State.OPEN)
+    captured = models.BigIntegerField(default=0)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gte=0, captured__gte=0), name="hold_not_negative"),
+            models.CheckConstraint(
+                condition=Q(state="captured") | Q(captured=0), name="hold_captured_only_when_captured"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["expires_at"], name="hold_open_deadline", condition=Q(state="open")),
+            models.Index(fields=["account"], name="hold_open_account", condition=Q(state="open")),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id

@@ -1,0 +1,1 @@
+"""The gateway: decide, hold, relay, meter, settle."""

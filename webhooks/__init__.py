@@ -1,0 +1,1 @@
+"""Events: an outbox in the caller's transaction, signing, delivery, subscriptions, logs."""
