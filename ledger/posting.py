@@ -1,0 +1,145 @@
+"""The one writer of money: a batch of operations in, one transaction, an outcome for each.
+
+`steps()` is the whole of it as a generator that never touches a connection: it yields the statements of a round trip
+and is sent their rows. `post()` drives it on Django's connection, `group_commit.py` on the gateway's event loop. A batch
+costs the same few statements whether it holds one operation or a thousand:
+
+1. find the wallets of the end users that are named by the app's own id; make those that are missing (rare)
+2. lock the accounts in id order, read their lots, the holds, the sources that are known
+3. apply the operations in order through `book.py`; one that doesn't fit is refused and changes nothing for the others
+4. write each table with one statement
+"""
+
+import random
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+
+from django.db import DatabaseError, connection, transaction
+
+from config.sql import Rows, Work
+from ledger import statements
+from ledger.batch import Batch
+from ledger.errors import Contention, Refusal, SourceReused, UnknownPaywall
+from ledger.operations import Credit, Operation, Outcome
+from ledger.wallets import find_or_make
+from paywalls import users
+from paywalls.users import UserRef
+
+ATTEMPTS = 6
+LOCK_TIMEOUT_SECONDS = 3
+
+# Somebody else was faster, or the rows were busy: the same batch may simply be tried again.
+_RETRYABLE = {
+    "23505",  # unique_violation: another transaction brought the same source, hold or user
+    "40001",  # serialization_failure
+    "40P01",  # deadlock_detected
+    "55P03",  # lock_not_available
+}
+
+
+def post(operations: Sequence[Operation]) -> list[Outcome]:
+    """Carry out a batch in one transaction (inside the caller's, where there is one); an outcome each, in order.
+
+    A refusal is an outcome and is not raised: see `post_one`. An operation whose source, or hold, is known answers
+    its first outcome again. Raises Contention where the database stayed busy, having changed nothing.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            with transaction.atomic():
+                return _drive(steps(operations))
+        except DatabaseError as error:
+            if not is_retryable(error):
+                raise
+            time.sleep(backoff(attempt))
+    raise Contention(f"the wallet stayed busy over {ATTEMPTS} attempts")
+
+
+def post_one(operation: Operation) -> Outcome:
+    """The outcome of a batch of one. Raises its Refusal, or Contention."""
+    [outcome] = post([operation])
+    if isinstance(outcome, Refusal):
+        raise outcome
+    return outcome
+
+
+def is_retryable(error: Exception) -> bool:
+    """Whether the same batch may be tried again after this database error, whatever wraps it."""
+    cause = error.__cause__ if isinstance(error, DatabaseError) else error
+    return getattr(cause, "sqlstate", None) in _RETRYABLE
+
+
+def backoff(attempt: int) -> float:
+    """Seconds to wait before another try: doubling from 5 ms, with full jitter."""
+    return random.uniform(0, 0.005 * 2**attempt)  # noqa: S311  (spreads load, guards nothing)
+
+
+def steps(operations: Sequence[Operation]) -> Work:
+    """The batch as round trips; returns the outcomes. Run it inside a transaction."""
+    refs = {op.wallet for op in operations if isinstance(op.wallet, UserRef)}
+    wallets: dict[UserRef, uuid.UUID] = {}
+    gifts: list[Credit] = []
+    if refs:
+        wallets, gifts = yield from find_or_make(refs)
+    account_ids = [wallets.get(op.wallet) if isinstance(op.wallet, UserRef) else op.wallet for op in operations]
+
+    batch = yield from _read(operations, account_ids, gifts)
+    for gift in gifts:
+        # Another transaction may have granted it meanwhile, even of another amount: the first one stands.
+        with suppress(SourceReused):
+            batch.apply(gift, gift.wallet)
+    outcomes: list[Outcome] = []
+    for op, account_id in zip(operations, account_ids, strict=True):
+        try:
+            if account_id is None:
+                raise UnknownPaywall(f"there is no paywall {op.wallet}")
+            outcomes.append(batch.apply(op, account_id))
+        except Refusal as refusal:
+            outcomes.append(refusal)
+    if writes := batch.writes():
+        yield writes
+    return outcomes
+
+
+def _read(operations: Sequence[Operation], account_ids: Sequence[uuid.UUID | None], gifts: Sequence[Credit]) -> Work:
+    """Lock and read all that the batch needs, in one round trip."""
+    everything = [*operations, *gifts]
+    ids = {account_id for account_id in account_ids if account_id is not None}
+    sources = [op.source for op in everything if hasattr(op, "source")]
+    hold_ids = [op.hold_id for op in everything if hasattr(op, "hold_id")]
+    guarded = {op.guard.paywall_id for op in operations if getattr(op, "guard", None)}
+    # Only what moves money needs the lots; holding and releasing don't.
+    burning = {
+        account_id
+        for op, account_id in zip(operations, account_ids, strict=True)
+        if account_id is not None and hasattr(op, "source")
+    } | {gift.wallet for gift in gifts}
+    plan = {
+        "accounts": statements.lock_accounts(ids),
+        "lots": statements.live_lots(ids, burning) if ids else None,
+        "holds": statements.holds(hold_ids) if hold_ids else None,
+        "transfers": statements.transfers_of(sources) if sources else None,
+        "configs": users.existing_paywalls(list(guarded)) if guarded else None,
+    }
+    wanted = {name: statement for name, statement in plan.items() if statement}
+    rows = yield list(wanted.values())
+    return Batch(**dict.fromkeys(plan, ()) | dict(zip(wanted, rows, strict=True)))
+
+
+def _drive(work: Work) -> list[Outcome]:
+    """Run the steps on Django's connection."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+        answers: list[Rows] | None = None
+        while True:
+            try:
+                round_trip = next(work) if answers is None else work.send(answers)
+            except StopIteration as stop:
+                return list(stop.value)
+            answers = []
+            for statement in round_trip:
+                cursor.execute(statement.text, statement.params)
+                answers.append(cursor.fetchall() if statement.returns else [])
+
+
