@@ -62,6 +62,16 @@ class Unprocessable(ApiError):
     code = "unprocessable"
 
 
+class BodyTooLarge(ApiError):
+    """The request's body is over the limit, in bytes."""
+
+    status = 413
+    code = "request_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The request body is over the limit of {limit:,} bytes.")
+
+
 class Unavailable(ApiError):
     """Something of ours is busy or away; the client may try again."""
 
@@ -74,7 +84,9 @@ class Unavailable(ApiError):
         self.headers.setdefault("Retry-After", str(retry_after))
 
 
-def error_body(message: str, *, type: str, code: str | None = None, param: str | None = None) -> dict[str, Any]:
+def error_body(
+    message: str, *, type: str, code: str | None = None, param: str | None = None
+) -> dict[str, Any]:
     """The OpenAI error object around a message."""
     return {"error": {"message": message, "type": type, "param": param, "code": code}}
 
