@@ -9,6 +9,10 @@ from paywalls.models.paywall import Paywall
 # What a request without a limit may generate at the most; the hold covers it. Set it per model where more is sold.
 DEFAULT_MAX_OUTPUT_TOKENS = 4_096
 
+# The built-in provider, and what it answers to.
+SANDBOX_URL = "sandbox://"
+SANDBOX_MODELS = ("echo", "slow", "error", "breaks", "no-usage")
+
 
 class Provider(Row):
     """Where requests go: an OpenAI-compatible base URL with the operator's own key, or the built-in sandbox."""
@@ -25,6 +29,10 @@ class Provider(Row):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_sandbox(self) -> bool:
+        return self.base_url == SANDBOX_URL
 
 
 class PaywallModel(Row):

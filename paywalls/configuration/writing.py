@@ -1,0 +1,122 @@
+"""Bringing the database in line with a document.
+
+What the document lists becomes as it says, absent optional keys taking their defaults; what it doesn't list
+is left alone. Everything is tried in one transaction, so that all faults are told at once and any fault
+undoes it.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection, transaction
+
+from paywalls import keys, services
+from paywalls.configuration.document import MODEL_KEYS, Entry, ModelEntry, PaywallEntry, read
+from paywalls.configuration.faults import Faults
+from paywalls.configuration.sections import Missing, Section
+from paywalls.errors import InvalidSetting
+from paywalls.models import Paywall, Tenant
+
+# Two documents at once would both find a thing absent and both make it; the lock ends with the transaction.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('paywalls.configuration'))"
+
+
+def apply_document(document: object, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Make what the document describes and the database lacks, and change what differs.
+
+    Answers `{"tenant": {"id"}, "paywalls": [{"id", "name", "key"}]}`; `key` is the key of a paywall that this
+    call made, else None. Raises InvalidDocument with every fault; then nothing is written.
+    """
+    faults = Faults()
+    plan = read(document, environ, faults)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(_LOCK)
+        tenant = _tenant(plan.tenant)
+        paywalls = [_paywall(tenant, entry) for entry in plan.paywalls]
+        faults.raise_any()
+    assert tenant is not None
+    return {"tenant": {"id": tenant.public_id}, "paywalls": paywalls}
+
+
+def _tenant(entry: Entry) -> Tenant | None:
+    """The tenant, made or changed; None where the document doesn't say who it is."""
+    if isinstance(entry.name, Missing):
+        return None
+    tenant = Tenant.objects.filter(email=entry.name).first()
+    if entry.settings is None:
+        return tenant
+    if tenant is None:
+        return services.create_tenant(**entry.settings)
+    services.update_tenant(tenant, **entry.settings)
+    return tenant
+
+
+def _paywall(tenant: Tenant | None, entry: PaywallEntry) -> dict[str, Any] | None:
+    """The answer for one paywall with all it sells; None where a fault (noted) prevents it."""
+    paywall, key = _paywall_row(tenant, entry)
+    for provider in entry.providers:
+        if paywall:
+            _provider(paywall, provider)
+    _models(paywall, entry)
+    return {"id": paywall.public_id, "name": paywall.name, "key": key} if paywall else None
+
+
+def _paywall_row(tenant: Tenant | None, entry: PaywallEntry) -> tuple[Paywall | None, str | None]:
+    """The paywall and, where it was made just now, its key."""
+    if tenant is None or isinstance(entry.name, Missing):
+        return None, None
+    known = tenant.paywalls.filter(name=entry.name).first()
+    if known is None and entry.settings:
+        made = services.create_paywall(tenant, **entry.settings)
+        return made, keys.issue_key(made)
+    if known and entry.settings:
+        with _faults_at(entry.at):
+            services.update_paywall(known, **entry.settings)
+    return known, None
+
+
+def _provider(paywall: Paywall, entry: Entry) -> None:
+    if entry.settings is None:
+        return
+    known = paywall.providers.filter(name=entry.name).first()
+    with _faults_at(entry.at):
+        if known:
+            services.update_provider(known, **entry.settings)
+        else:
+            services.create_provider(paywall, **entry.settings)
+
+
+def _models(paywall: Paywall | None, entry: PaywallEntry) -> None:
+    providers = {row.name: row for row in paywall.providers.all()} if paywall else {}
+    known = {row.model_id: row for row in paywall.models.select_related("provider")} if paywall else {}
+    described = {provider.name for provider in entry.providers}
+    for model in entry.models:
+        provider = providers.get(model.provider) if isinstance(model.provider, str) else None
+        if provider is None:
+            # A faulty description of it is noted where it stands.
+            if isinstance(model.provider, str) and model.provider not in described:
+                model.at.fault("provider", _no_provider(model, sorted({*providers, *map(str, described)})))
+            continue
+        if paywall is None or model.settings is None:
+            continue
+        with _faults_at(model.at, MODEL_KEYS):
+            if row := known.get(model.settings["model_id"]):
+                services.update_model(row, provider=provider, **model.settings)
+            else:
+                services.create_model(paywall, provider=provider, **model.settings)
+
+
+def _no_provider(model: ModelEntry, names: list[str]) -> str:
+    known = f"it has {', '.join(names)}" if names else "it has none"
+    return f'"{model.provider}" is no provider of this paywall ({known})'
+
+
+@contextmanager
+def _faults_at(at: Section, names: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Note what a service refuses at the key of the document that says so."""
+    try:
+        yield
+    except InvalidSetting as fault:
+        at.fault((names or {}).get(fault.param or "", fault.param or ""), fault.message)

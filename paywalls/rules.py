@@ -1,0 +1,202 @@
+"""What each setting may be.
+
+A rule answers the value as it is stored, or raises InvalidSetting with a message that says what to change.
+The tables at the end name the rule of every setting; services, forms and the configuration file all use them.
+Messages never repeat a value: it may hold a secret.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from config.money import MAX_AMOUNT, NANO
+from paywalls.errors import InvalidSetting
+from paywalls.models import Paywall
+from paywalls.models.catalogue import SANDBOX_MODELS, SANDBOX_URL
+
+Rule = Callable[[Any], Any]
+
+MAX_MARKUP_PERCENT = 10_000
+# With the highest price and markup, a request of this many tokens still costs less than a BIGINT holds.
+MAX_OUTPUT_TOKENS = 10_000_000
+
+_PERCENT = re.compile(r"\d{1,5}(\.\d{1,4})?", re.ASCII)
+_PERCENT_MESSAGE = (
+    f'must be a decimal string from "0" to "{MAX_MARKUP_PERCENT}", at most 4 decimals, as in "12.5"'
+)
+_URL_MESSAGE = f'must be "{SANDBOX_URL}", or an address such as "https://api.openai.com/v1"'
+
+
+def _is_control(char: str) -> bool:
+    """Control characters, and lone surrogates, which PostgreSQL can't store."""
+    return unicodedata.category(char) in {"Cc", "Cs"}
+
+
+def line(limit: int, *, blank: bool = False) -> Rule:
+    """One line of at most `limit` characters, without the blanks around it."""
+
+    def rule(text: str) -> str:
+        text = text.strip()
+        if not text and not blank:
+            raise InvalidSetting("must not be empty")
+        if len(text) > limit:
+            raise InvalidSetting(f"must have at most {limit} characters (it has {len(text)})")
+        if any(map(_is_control, text)):
+            raise InvalidSetting("must be one line without control characters")
+        return text
+
+    return rule
+
+
+def prose(limit: int) -> Rule:
+    """A text of several lines and at most `limit` characters; it may be empty."""
+
+    def rule(text: str) -> str:
+        text = text.strip().replace("\r\n", "\n")
+        if len(text) > limit:
+            raise InvalidSetting(f"must have at most {limit} characters (it has {len(text)})")
+        if any(_is_control(char) and char not in "\n\t" for char in text):
+            raise InvalidSetting("must not hold control characters other than line breaks and tabs")
+        return text
+
+    return rule
+
+
+def email(text: str) -> str:
+    """An email address, in lower case: it is what a tenant is found by."""
+    text = text.strip().lower()
+    try:
+        validate_email(text)
+    except ValidationError:
+        raise InvalidSetting('must be an email address such as "ops@acme.test"') from None
+    if len(text) > 254:
+        raise InvalidSetting("must have at most 254 characters")
+    return text
+
+
+def mode(text: str) -> str:
+    """A paywall mode that this version offers."""
+    if text == Paywall.Mode.SHARED:
+        raise InvalidSetting('shared mode is not available in this version; use "default"')
+    if text != Paywall.Mode.DEFAULT:
+        raise InvalidSetting('must be "default"')
+    return text
+
+
+def amount(nano: int) -> int:
+    """Nano-dollars from 0 to the most that one price may be."""
+    if isinstance(nano, bool) or not isinstance(nano, int):
+        raise InvalidSetting("must be a whole number of nano-dollars")
+    if not 0 <= nano <= MAX_AMOUNT:
+        raise InvalidSetting(f"must be from 0 to {MAX_AMOUNT // NANO} US dollars")
+    return nano
+
+
+def parse_percent(text: str) -> Decimal:
+    """The percentage in a decimal string such as "20" or "12.5"."""
+    if not _PERCENT.fullmatch(text):
+        raise InvalidSetting(_PERCENT_MESSAGE)
+    return percent(Decimal(text))
+
+
+def percent(value: Decimal) -> Decimal:
+    """A markup: 0 to 10,000 percent with at most 4 decimals."""
+    if not value.is_finite() or not 0 <= value <= MAX_MARKUP_PERCENT or value != round(value, 4):
+        raise InvalidSetting(_PERCENT_MESSAGE)
+    return value
+
+
+def output_tokens(count: int) -> int:
+    """The most tokens that one answer may have."""
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_OUTPUT_TOKENS:
+        raise InvalidSetting(f"must be a whole number from 1 to {MAX_OUTPUT_TOKENS}")
+    return count
+
+
+def credit_rate(count: int) -> int:
+    """How many credits a US dollar buys."""
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= NANO:
+        raise InvalidSetting(f"must be a whole number from 1 to {NANO}")
+    return count
+
+
+def base_url(text: str) -> str:
+    """Where a provider is: the built-in sandbox or an http(s) address, without a slash at its end.
+
+    Paths are appended to it and a key is sent along: it has no query, fragment or credentials of its own.
+    """
+    text = text.strip()
+    if text == SANDBOX_URL:
+        return text
+    if len(text) > 500:
+        raise InvalidSetting("must have at most 500 characters")
+    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+        raise InvalidSetting(f"{_URL_MESSAGE} (no blanks or special characters)")
+    try:
+        parts = urlsplit(text)
+        hostname, _ = parts.hostname, parts.port
+    except ValueError:
+        raise InvalidSetting(f"{_URL_MESSAGE} (its host or port can't be read)") from None
+    if parts.scheme not in {"http", "https"} or not hostname:
+        raise InvalidSetting(_URL_MESSAGE)
+    if "@" in parts.netloc:
+        raise InvalidSetting("must hold no credentials; put the provider's key into api_key")
+    if "?" in text or "#" in text:
+        raise InvalidSetting("must end with its path: no '?' query and no '#' fragment")
+    return text.rstrip("/")
+
+
+def secret(text: str) -> str:
+    """A provider's key as it goes into an HTTP header: visible ASCII. Empty is no key."""
+    text = text.strip()
+    if len(text) > 4_096:
+        raise InvalidSetting("must have at most 4096 characters")
+    if not all("!" <= char <= "~" for char in text):
+        raise InvalidSetting("must hold only visible ASCII characters (it is sent in an HTTP header)")
+    return text
+
+
+def upstream_of(provider_url: str, upstream_model: str) -> None:
+    """The sandbox knows its own models only; any other provider says itself what it knows."""
+    if provider_url == SANDBOX_URL and upstream_model not in SANDBOX_MODELS:
+        raise InvalidSetting(
+            f"must be a model of the sandbox: {', '.join(SANDBOX_MODELS)}", param="upstream_model"
+        )
+
+
+TENANT: Mapping[str, Rule] = {"name": line(255), "email": email, "credits_per_usd": credit_rate}
+PAYWALL: Mapping[str, Rule] = {
+    "name": line(255),
+    "mode": mode,
+    "trial_credit": amount,
+    "markup_percent": percent,
+}
+PROVIDER: Mapping[str, Rule] = {"name": line(64), "base_url": base_url, "api_key": secret}
+MODEL: Mapping[str, Rule] = {
+    "model_id": line(128),
+    "upstream_model": line(128),
+    "display_name": line(128, blank=True),
+    "description": prose(2_000),
+    "prompt_price": amount,
+    "completion_price": amount,
+    "request_price": amount,
+    "minimum_price": amount,
+    "max_output_tokens": output_tokens,
+}
+
+
+def obeyed(rules: Mapping[str, Rule], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings as they are stored; one without a rule passes. Raises InvalidSetting for the first."""
+    stored = {}
+    for name, value in settings.items():
+        try:
+            stored[name] = rules[name](value) if name in rules else value
+        except InvalidSetting as fault:
+            raise InvalidSetting(fault.message, param=name) from None
+    return stored

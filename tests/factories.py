@@ -1,0 +1,52 @@
+"""Rows for tests, made as operators make them. `make_paywall(markup_percent=Decimal(20))`: name what matters only."""
+
+import itertools
+from typing import Any
+
+from config.money import NANO
+from paywalls import services
+from paywalls.models import EndUser, Paywall, PaywallModel, Provider, Tenant
+from paywalls.models.catalogue import SANDBOX_URL
+
+_numbers = itertools.count(1)
+
+
+def make_tenant(**settings: Any) -> Tenant:
+    """A business with an email of its own."""
+    number = next(_numbers)
+    return services.create_tenant(**{"name": f"Acme {number}", "email": f"ops-{number}@acme.test", **settings})
+
+
+def make_paywall(tenant: Tenant | None = None, **settings: Any) -> Paywall:
+    """A paywall without trial credit or markup, of a new tenant unless one is given."""
+    name = f"Chat {next(_numbers)}"
+    return services.create_paywall(tenant or make_tenant(), **{"name": name, **settings})
+
+
+def make_provider(paywall: Paywall | None = None, **settings: Any) -> Provider:
+    """The sandbox as a provider, unless a base_url is given."""
+    name = f"provider-{next(_numbers)}"
+    return services.create_provider(
+        paywall or make_paywall(), **{"name": name, "base_url": SANDBOX_URL, **settings}
+    )
+
+
+def make_model(
+    paywall: Paywall | None = None, provider: Provider | None = None, **settings: Any
+) -> PaywallModel:
+    """`sandbox/echo` at $1 and $2 per million tokens; its provider is made unless one is given."""
+    paywall = paywall or (provider.paywall if provider else make_paywall())
+    defaults = {
+        "model_id": "sandbox/echo",
+        "upstream_model": "echo",
+        "prompt_price": 1 * NANO,
+        "completion_price": 2 * NANO,
+    }
+    return services.create_model(
+        paywall, provider=provider or make_provider(paywall), **{**defaults, **settings}
+    )
+
+
+def make_user(paywall: Paywall | None = None, external_id: str = "alice") -> EndUser:
+    """An end user without a wallet, as if an app had named them."""
+    return EndUser.objects.create(paywall=paywall or make_paywall(), external_id=external_id)
