@@ -2,10 +2,6 @@
 
 from typing import Any
 
-from rest_framework import exceptions
-from rest_framework.response import Response
-from rest_framework.views import set_rollback
-
 
 class ApiError(Exception):
     """An answer other than success, in the OpenAI error shape: message, type, param, code, HTTP status.
@@ -89,34 +85,3 @@ def error_body(
 ) -> dict[str, Any]:
     """The OpenAI error object around a message."""
     return {"error": {"message": message, "type": type, "param": param, "code": code}}
-
-
-def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's hook: every error of the REST API in the OpenAI shape; None leaves a bug to Django (500)."""
-    if isinstance(error, ApiError):
-        set_rollback()
-        return Response(error.body(), status=error.status, headers=error.headers)
-    if isinstance(error, exceptions.APIException):
-        set_rollback()
-        return _from_drf(error)
-    return None
-
-
-def _from_drf(error: exceptions.APIException) -> Response:
-    param, message = _first_fault(error.detail)
-    kind = "authentication_error" if error.status_code == 401 else "invalid_request_error"
-    code = error.get_codes() if isinstance(error.get_codes(), str) else "invalid_request"
-    headers = {"WWW-Authenticate": "Bearer"} if error.status_code == 401 else {}
-    body = error_body(message, type=kind, code=str(code), param=param)
-    return Response(body, status=error.status_code, headers=headers)
-
-
-def _first_fault(detail: Any, path: str | None = None) -> tuple[str | None, str]:
-    """The first fault of DRF's nested error detail: (field path, message)."""
-    if isinstance(detail, dict):
-        for field, inner in detail.items():
-            name = path if field == "non_field_errors" else f"{path}.{field}" if path else str(field)
-            return _first_fault(inner, name)
-    if isinstance(detail, list) and detail:
-        return _first_fault(detail[0], path)
-    return path, f"{path}: {detail}" if path else str(detail)

@@ -1,0 +1,66 @@
+"""The REST framework's hooks: strict JSON in, errors in the OpenAI shape out."""
+
+from typing import IO, Any
+
+import orjson
+from django.conf import settings
+from rest_framework import exceptions
+from rest_framework.parsers import BaseParser
+from rest_framework.response import Response
+
+from config.errors import ApiError, BodyTooLarge, error_body
+
+
+class StrictJsonParser(BaseParser):
+    """JSON as RFC 8259 has it.
+
+    Python's own reader takes NaN, 1e999 and lone surrogates, which PostgreSQL's jsonb refuses, and dies of
+    deep nesting; each of these would be a 500.
+    """
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None
+    ) -> dict[str, Any]:
+        """The JSON object in a body. Raises BodyTooLarge (413) or ApiError (400)."""
+        raw = stream.read(settings.MAX_BODY_BYTES + 1)
+        if len(raw) > settings.MAX_BODY_BYTES:
+            raise BodyTooLarge(settings.MAX_BODY_BYTES)
+        try:
+            body = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise ApiError(f"The request body is not valid JSON: {error}.", code="invalid_json") from None
+        if not isinstance(body, dict):
+            raise ApiError('The request body must be a JSON object, such as {"user": "alice"}.')
+        return body
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Every error of the REST API in the OpenAI shape; None leaves a bug to Django (500)."""
+    if isinstance(error, ApiError):
+        return Response(error.body(), status=error.status, headers=error.headers)
+    if isinstance(error, exceptions.APIException):
+        return _from_drf(error)
+    return None
+
+
+def _from_drf(error: exceptions.APIException) -> Response:
+    param, message = _first_fault(error.detail)
+    kind = "authentication_error" if error.status_code == 401 else "invalid_request_error"
+    codes = error.get_codes()
+    body = error_body(
+        message, type=kind, code=codes if isinstance(codes, str) else "invalid_request", param=param
+    )
+    return Response(body, status=error.status_code)
+
+
+def _first_fault(detail: Any, path: str | None = None) -> tuple[str | None, str]:
+    """The first fault of DRF's nested error detail: (field path, message)."""
+    if isinstance(detail, dict):
+        for field, inner in detail.items():
+            name = path if field == "non_field_errors" else f"{path}.{field}" if path else str(field)
+            return _first_fault(inner, name)
+    if isinstance(detail, list) and detail:
+        return _first_fault(detail[0], path)
+    return path, f"{path}: {detail}" if path else str(detail)
