@@ -1,0 +1,44 @@
+"""The web process: the gateway's hot paths on plain ASGI, all else on Django; the lifespan opens and closes the gateway."""
+
+import os
+
+# Before the settings are read: Django's requests run on threads, which share a pool of connections.
+os.environ.setdefault("DATABASE_POOL", "8")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from django.core.asgi import get_asgi_application
+
+django_application = get_asgi_application()
+
+from proxy import asgi as proxy
+from proxy.gateway import Gateway
+from proxy.http import Receive, Scope, Send
+
+
+class Application:
+    """Dispatches by path. One gateway a process, made by the server's lifespan."""
+
+    def __init__(self) -> None:
+        self._gateway: Gateway | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        found = proxy.route(scope.get("raw_path") or b"") if scope["type"] == "http" else None
+        if found is None:
+            await django_application(scope, receive, send)
+            return
+        assert self._gateway, "the server must run the ASGI lifespan"
+        await proxy.serve(self._gateway, *found, scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._gateway = Gateway()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._gateway.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+application = Application()

@@ -1,0 +1,89 @@
+"""The money side of one request: a hold, and the one settlement that resolves it, whatever happens in between."""
+
+import asyncio
+import logging
+
+from django.conf import settings
+
+from config.errors import Unavailable
+from ledger.errors import Contention, Refusal
+from ledger.group_commit import LedgerAway
+from ledger.operations import Capture, Guard, Held, Outcome, PlaceHold, Release
+from paywalls.users import UserRef
+from proxy.gateway import Gateway
+from proxy.http import Request
+from proxy.meter import Meter
+
+log = logging.getLogger("tollgate.gateway")
+
+# Seconds that an admission waits for a database that is away before the client is told to come back.
+HOLD_PATIENCE = 2.0
+# Seconds that a settlement keeps trying: the provider has answered, so its charge should survive a restart.
+SETTLE_PATIENCE = 60.0
+
+
+class Reservation:
+    """At most one hold, placed and resolved in tasks of their own: neither a client that leaves nor a server that
+    stops can come between the database's answer and ours."""
+
+    def __init__(self, gateway: Gateway, request: Request, user: UserRef) -> None:
+        self._gateway = gateway
+        self._request = request
+        self._user = user
+        self._placing: asyncio.Task[Outcome] | None = None
+        self._resolving: asyncio.Task[None] | None = None
+
+    async def place(self, amount: int, guard: Guard) -> Refusal | None:
+        """Hold `amount` nano-dollars; None when it stands, else why not. Raises Unavailable."""
+        operation = PlaceHold(
+            wallet=self._gateway.wallet(self._user),
+            hold_id=self._request.id,
+            amount=amount,
+            seconds=settings.HOLD_SECONDS,
+            guard=guard,
+        )
+        self._placing = self._gateway.spawn(self._gateway.books.post(operation, patience=HOLD_PATIENCE))
+        try:
+            outcome = await asyncio.shield(self._placing)
+        except (LedgerAway, Contention) as error:
+            raise Unavailable("The ledger is busy; nothing was charged. Try again shortly.") from error
+        if isinstance(outcome, Refusal):
+            return outcome
+        assert isinstance(outcome, Held)
+        self._gateway.remember_wallet(self._user, outcome.account_id)
+        return None
+
+    async def resolve(self, meter: Meter | None, *, within: float | None = None) -> None:
+        """Charge what the meter says, or free the hold where nothing is billable. Once; later calls wait for the first.
+
+        `within` bounds the wait in seconds, not the work: it goes on detached.
+        """
+        if self._placing is None:
+            return
+        if self._resolving is None:
+            self._resolving = self._gateway.spawn(self._resolve(self._placing, meter))
+        await asyncio.wait({self._resolving}, timeout=within)
+
+    async def _resolve(self, placing: "asyncio.Task[Outcome]", meter: Meter | None) -> None:
+        try:
+            held = await asyncio.shield(placing)
+        except (LedgerAway, Contention):
+            return
+        if not isinstance(held, Held):
+            return
+        hold_id = self._request.id
+        operation: Capture | Release
+        if meter is not None and meter.billable:
+            charge = await meter.charge()
+            source = f"usage:{hold_id.hex}"
+            operation = Capture(held.account_id, hold_id, charge.amount, source, charge.metadata)
+        else:
+            operation = Release(held.account_id, hold_id)
+        try:
+            outcome = await self._gateway.books.post(operation, patience=SETTLE_PATIENCE)
+        except (LedgerAway, Contention):
+            # The hold stays open until the sweeper expires it; this line is what is left of the charge.
+            log.exception("%s could not be settled: %s", self._request.public_id, operation)
+            return
+        if isinstance(outcome, Refusal):
+            log.error("%s was not settled: %s", self._request.public_id, outcome)
