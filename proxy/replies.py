@@ -13,6 +13,7 @@ import orjson
 
 from config import money
 from config.errors import error_body
+from ledger import topups
 from proxy.chat_request import ChatRequest
 from proxy.http import Request, Response
 
@@ -44,8 +45,7 @@ class Decision:
 
 def insufficient_funds(paywall_name: str, url: str, required: int, available: int) -> Decision:
     """The balance does not cover the request; the link tops it up."""
-    text = f"Your balance for {paywall_name} does not cover this request. Top up here, then go on: {url}"
-    return Decision(INSUFFICIENT_FUNDS, text, url, required, available)
+    return Decision(INSUFFICIENT_FUNDS, topups.invitation(paywall_name, url), url, required, available)
 
 
 async def send(request: Request, response: Response, chat: ChatRequest, decision: Decision) -> None:
