@@ -43,7 +43,7 @@ class OpenWallet:
 class Capture:
     """Settle a hold: charge `amount`, free the rest. Zero is a settlement without a transfer."""
 
-    wallet: uuid.UUID
+    wallet: uuid.UUID | UserRef
     hold_id: uuid.UUID
     amount: int
     source: str
@@ -54,7 +54,7 @@ class Capture:
 class Release:
     """Free a hold; no money moves."""
 
-    wallet: uuid.UUID
+    wallet: uuid.UUID | UserRef
     hold_id: uuid.UUID
 
 
@@ -62,7 +62,7 @@ class Release:
 class Sweep:
     """Expire a hold whose deadline has passed; refused with HoldNotOpen where somebody resolved it first."""
 
-    wallet: uuid.UUID
+    wallet: uuid.UUID | UserRef
     hold_id: uuid.UUID
 
 
