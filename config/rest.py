@@ -32,7 +32,7 @@ class StrictJsonParser(BaseParser):
         except orjson.JSONDecodeError as error:
             raise ApiError(f"The request body is not valid JSON: {error}.", code="invalid_json") from None
         if not isinstance(body, dict):
-            raise ApiError('The request body must be a JSON object, such as {"user": "alice"}.')
+            raise ApiError("The request body must be a JSON object.", code="invalid_json")
         return body
 
 
