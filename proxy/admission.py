@@ -55,7 +55,7 @@ async def admit(
                 raise ModelNotFound(chat.model)
             snapshot = fresh
             continue
-        prompt = tokens.upper_bound(chat.raw, chat.body) if counted is None else counted
+        prompt = tokens.upper_bound(chat.body) if counted is None else counted
         refusal = await hold.place(_worst_case(chat, model, prompt), snapshot.guard)
         if refusal is None:
             return Admission(model)

@@ -48,15 +48,16 @@ async def chat(gateway: Gateway, request: Request, response: Response, url_user:
     named = [request.headers.get(name.encode()) for name in identity.USER_HEADERS]
     user = UserRef(snapshot.id, identity.resolve(parsed.body.get("user"), named, url_user))
     call = _Call(gateway, request, response, parsed, user)
-    with _CancelledWhenLeft(request):
+    with _CancelledWhenLeft(request, response):
         await call.run(key, snapshot)
 
 
 class _CancelledWhenLeft:
-    """Cancels the current task when the client closes the connection, and turns that into ClientLeft."""
+    """Cancels the current task when the client closes the connection early, and turns that into ClientLeft."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, response: Response) -> None:
         self._request = request
+        self._response = response
         self._left = False
 
     def __enter__(self) -> None:
@@ -67,7 +68,8 @@ class _CancelledWhenLeft:
         self._watch.add_done_callback(self._cancel)
 
     def _cancel(self, watch: "asyncio.Task[None]") -> None:
-        if not watch.cancelled():
+        # Servers also say "disconnected" after a complete answer.
+        if not watch.cancelled() and not self._response.finished:
             self._left = True
             self._task.cancel()
 
@@ -170,7 +172,6 @@ class _Call:
         """Pass events on as they come. The last one, `[DONE]`, waits for the settlement."""
         events = sse.EventStream()
         last = b""
-        finished = False
         async for chunk in answer.chunks:
             passing = []
             for event in events.feed(chunk):
@@ -180,7 +181,6 @@ class _Call:
                     break
                 if data is not None:
                     meter.see_event(data)
-                    finished = finished or sse.has_finish_reason(data)
                 shown = event if self._chat.wants_usage else sse.hide_usage(event)
                 if shown is not None:
                     passing.append(shown)
@@ -188,7 +188,7 @@ class _Call:
                 await self._pass(answer, b"".join(passing))
             if last:
                 break
-        if not last and not finished:
+        if not last and not meter.finished:
             # The connection closed cleanly, the answer did not end.
             raise UpstreamDied("the stream stopped without an end")
         await self._hold.resolve(meter, within=SETTLE_BEFORE_END)

@@ -23,9 +23,8 @@ class InvalidRequest(ApiError):
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A valid request. `raw` is the body as it came, `body` the same parsed."""
+    """A valid request; `body` is all of it, parsed."""
 
-    raw: bytes
     body: dict[str, Any]
     model: str
     stream: bool
@@ -58,7 +57,6 @@ def parse(raw: bytes) -> ChatRequest:
         raise InvalidRequest("The body must be a JSON object.", code="invalid_json")
     stream_options = _optional(body, "stream_options", dict, "an object") or {}
     return ChatRequest(
-        raw=raw,
         body=body,
         model=_model(body),
         stream=bool(_optional(body, "stream", bool, "true or false")),

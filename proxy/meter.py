@@ -2,16 +2,19 @@
 
 import asyncio
 import enum
+import re
 from dataclasses import dataclass
 from typing import Any
-
-import orjson
 
 from paywalls import pricing
 from proxy import estimate, tokens, usage
 from proxy.chat_request import ChatRequest
 from proxy.snapshot import ModelSnapshot
 from proxy.usage import Usage
+
+
+# A choice that has ended, in an event's data; text that a model wrote has its quotes escaped, and can't match.
+_FINISH_REASON = re.compile(rb'"finish_reason"\s*:\s*"')
 
 
 class Ending(enum.StrEnum):
@@ -31,33 +34,33 @@ class Charge:
 
 
 class Meter:
-    """Watches one request go by. Billable from the moment that the provider may have read the prompt."""
+    """Watches one request go by.
+
+    `billable` from the moment that the provider may have read the prompt; `finished` once a choice has ended.
+    """
 
     def __init__(self, chat: ChatRequest, model: ModelSnapshot) -> None:
         self._chat = chat
         self._model = model
         self._usage: Usage | None = None
         self._generated = estimate.Generated()
-        self._plain_tokens: int | None = None
+        self._plain: dict[str, Any] | None = None
         self.billable = False
+        self.finished = False
         self.ending = Ending.COMPLETED
 
     def see_event(self, data: bytes) -> None:
-        """One event of a stream."""
-        if b'"usage"' in data:
-            self._see_usage(_loaded(data))
+        """The data of one event of a stream."""
+        # Some providers report in every chunk, cumulative: the last report counts.
+        if (seen := usage.of_event(data)) is not None:
+            self._usage = seen
+        self.finished = self.finished or _FINISH_REASON.search(data) is not None
         self._generated.add(data)
 
     def see_completion(self, body: dict[str, Any]) -> None:
         """A plain answer."""
-        self._see_usage(body)
-        if self._usage is None:
-            self._plain_tokens = estimate.from_completion(body)
-
-    def _see_usage(self, body: Any) -> None:
-        # Some providers send it in every chunk, cumulative: the last one counts.
-        if isinstance(body, dict) and (seen := usage.parse(body.get("usage"))) is not None:
-            self._usage = seen
+        self._usage = usage.parse(body.get("usage"))
+        self._plain = body
 
     async def charge(self) -> Charge:
         """The charge at the price that the request was admitted with."""
@@ -79,12 +82,5 @@ class Meter:
         return Charge(amount, metadata)
 
     def _counted(self) -> tuple[int, int]:
-        completion = self._generated.tokens() if self._plain_tokens is None else self._plain_tokens
-        return tokens.count_prompt(self._chat.body), completion
-
-
-def _loaded(data: bytes) -> Any:
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return None
+        generated = self._generated.tokens() if self._plain is None else estimate.from_completion(self._plain)
+        return tokens.count_prompt(self._chat.body), generated
