@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line. Without DATABASE_URL a command runs on the embedded PostgreSQL, started where it is down."""
+"""Django's command line; without DATABASE_URL on the embedded PostgreSQL, started where it is down."""
 
 import os
 import signal
@@ -7,7 +7,16 @@ import sys
 from contextlib import nullcontext
 
 # Commands that work on files alone; any other one may ask the database.
-WITHOUT_DATABASE = {"", "help", "version", "check", "collectstatic", "findstatic", "spectacular", "diffsettings"}
+WITHOUT_DATABASE = {
+    "",
+    "help",
+    "version",
+    "check",
+    "collectstatic",
+    "findstatic",
+    "spectacular",
+    "diffsettings",
+}
 
 
 def main() -> None:

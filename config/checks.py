@@ -1,1 +1,138 @@
-"""System checks."""
+"""System checks: settings that are dangerous, or wrong together. An error keeps the product from starting."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+
+TAG = "tollgate"
+
+_MAKE_FERNET_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+_OR_NO_PRODUCTION = "or set PRODUCTION=false if nobody else reaches this installation"
+
+
+@register(TAG)
+def check_address(**_: Any) -> Sequence[CheckMessage]:
+    """PUBLIC_URL is what links, cookies and the question "is this production?" are made from."""
+    address = urlsplit(settings.PUBLIC_URL)
+    if address.scheme in {"http", "https"} and address.hostname:
+        return []
+    return [
+        Error(
+            f"PUBLIC_URL is no web address: {settings.PUBLIC_URL!r}.",
+            hint="Give the whole address that clients use, such as https://paywall.example.com.",
+            id="tollgate.E009",
+        )
+    ]
+
+
+@register(TAG)
+def check_secrets(**_: Any) -> Sequence[CheckMessage]:
+    """Secrets are named in production, and encryption keys are keys."""
+    found: list[CheckMessage] = []
+    if not _secret_key():
+        found.append(
+            Error(
+                "SECRET_KEY is not set, and production doesn't make one up.",
+                hint="Set SECRET_KEY to a long random text that stays the same over restarts: "
+                'python -c "import secrets; print(secrets.token_urlsafe(50))"',
+                id="tollgate.E002",
+            )
+        )
+    if not settings.ENCRYPTION_KEYS:
+        found.append(
+            Error(
+                "ENCRYPTION_KEYS is not set, and production doesn't make one up.",
+                hint=f"Set ENCRYPTION_KEYS to a Fernet key and keep a copy: {_MAKE_FERNET_KEY}",
+                id="tollgate.E003",
+            )
+        )
+    for position, key in enumerate(settings.ENCRYPTION_KEYS, start=1):
+        try:
+            Fernet(key)
+        except ValueError:
+            found.append(
+                Error(
+                    f"ENCRYPTION_KEYS: key {position} is no Fernet key.",
+                    hint=f"A key is 32 random bytes in URL-safe base64 (44 characters): {_MAKE_FERNET_KEY}",
+                    id="tollgate.E004",
+                )
+            )
+    return found
+
+
+@register(TAG)
+def check_production(**_: Any) -> Sequence[CheckMessage]:
+    """What may be open on a developer's machine is closed where strangers come."""
+    if not settings.PRODUCTION:
+        return []
+    found: list[CheckMessage] = []
+    if settings.DEBUG:
+        found.append(
+            Error(
+                "DEBUG is on in production: error pages show settings and source to strangers.",
+                hint=f"Remove DEBUG, {_OR_NO_PRODUCTION}.",
+                id="tollgate.E001",
+            )
+        )
+    if settings.SANDBOX_CHECKOUT:
+        found.append(
+            Error(
+                "SANDBOX_CHECKOUT is on in production: anybody could top up without paying.",
+                hint=f"Remove SANDBOX_CHECKOUT, {_OR_NO_PRODUCTION}.",
+                id="tollgate.E006",
+            )
+        )
+    if "*" in settings.ALLOWED_HOSTS:
+        found.append(
+            Error(
+                "ALLOWED_HOSTS is * in production: a forged Host header is believed.",
+                hint=f"List the names that clients use, such as {urlsplit(settings.PUBLIC_URL).hostname}.",
+                id="tollgate.E007",
+            )
+        )
+    if settings.WEB_PROCESSES > 1 and not settings.REDIS_URL:
+        found.append(
+            Error(
+                f"WEB_PROCESSES is {settings.WEB_PROCESSES} without REDIS_URL: each process counts limits "
+                "for itself, so every limit is as many times too high.",
+                hint="Name a Redis server (REDIS_URL=redis://host:6379/0), or set WEB_PROCESSES=1.",
+                id="tollgate.E005",
+            )
+        )
+    if settings.EMBEDDED:
+        found.append(
+            Warning(
+                "Production runs on the embedded PostgreSQL: on one machine, and with no backups but those "
+                f"you make of {settings.DATA_DIR}.",
+                hint="Name a PostgreSQL server: DATABASE_URL=postgres://user:password@host:5432/database.",
+                id="tollgate.W001",
+            )
+        )
+    return found
+
+
+@register(TAG)
+def check_times(**_: Any) -> Sequence[CheckMessage]:
+    """A hold outlives the request that it pays for."""
+    if settings.UPSTREAM_TOTAL_SECONDS < settings.HOLD_SECONDS:
+        return []
+    return [
+        Error(
+            f"HOLD_SECONDS ({settings.HOLD_SECONDS:g}) must be more than UPSTREAM_TOTAL_SECONDS "
+            f"({settings.UPSTREAM_TOTAL_SECONDS:g}): the sweeper would take holds from live requests.",
+            hint="Remove HOLD_SECONDS (it follows UPSTREAM_TOTAL_SECONDS), or raise it.",
+            id="tollgate.E008",
+        )
+    ]
+
+
+def _secret_key() -> str:
+    try:
+        return settings.SECRET_KEY
+    except ImproperlyConfigured:  # Django's answer for an empty one
+        return ""

@@ -70,6 +70,8 @@ class Server:
         """Stop the server and wait for its end; open transactions are rolled back."""
         if self._ping() != pq.Ping.NO_RESPONSE:
             self._run("pg_ctl", "stop", "-D", str(self.folder), "-m", "fast", "-w", "-t", str(STOP_SECONDS))
+            if self.sockets != self.folder:
+                self.sockets.rmdir()
 
     def _start(self, parameters: dict[str, str]) -> None:
         log = self.folder / "server.log"
@@ -159,7 +161,7 @@ def _programs(folder: Path) -> Path:
     carried = {str(major): Path(path) for major, path in POSTGRES_VERSIONS.items()}
     if version not in carried:
         raise CannotStart(
-            f"{folder} was made by PostgreSQL {version}, and this installation carries {' and '.join(carried)}. "
+            f"{folder} was made by PostgreSQL {version}, and this installation has {' and '.join(carried)}. "
             "Move the data with pg_dump, or set DATA_DIR to another folder to begin anew."
         )
     return carried[version]

@@ -1,0 +1,20 @@
+"""Middleware of Django's own pages and REST API. The gateway is plain ASGI and does this for itself."""
+
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.deprecation import MiddlewareMixin
+
+from config import ids
+
+
+class RequestIdMiddleware(MiddlewareMixin):
+    """A new id for every request: the key on `request.request_id`, its public form in the answer's headers.
+
+    An id that the client sends is not taken: ledger entries repeat ours, and it must be unique.
+    """
+
+    def process_request(self, request: HttpRequest) -> None:
+        request.request_id = ids.new()  # type: ignore[attr-defined]
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        response["X-Request-Id"] = ids.public("request", request.request_id)  # type: ignore[attr-defined]
+        return response

@@ -1,0 +1,48 @@
+"""From nothing to a running product, and back: everything that is started here is stopped here."""
+
+import signal
+import sys
+from contextlib import ExitStack, suppress
+
+from config.serve import Refused
+
+
+def main() -> int:
+    """Run until a signal ends it; the process's exit code."""
+    # Until the supervisor has taken over, a stop ends whatever is under way.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _run()
+    except Refused as refused:
+        print(f"\nTollgate can't start.\n\n{refused}\n", file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _run() -> None:
+    from config.serve import banner, preparation
+    from config.serve.supervisor import Supervisor, listen
+
+    settings = preparation.load_settings()
+    preparation.check_settings()
+    with ExitStack() as started:
+        listener = started.enter_context(listen(settings.HOST, settings.PORT))
+        database = preparation.attach_database()
+        if database:
+            started.callback(database.release)
+        preparation.prepare_database()
+        supervisor = Supervisor(listener, settings.WEB_PROCESSES, database)
+        # Called before the server above is let go: what uses the database ends first.
+        started.callback(supervisor.stop)
+        supervisor.start()
+        supervisor.wait_until_ready()
+        password = preparation.make_operator()
+        print(banner.text(settings, preparation.demo_key(), password), flush=True)  # noqa: T201
+        supervisor.run()
+
+
+if __name__ == "__main__":
+    with suppress(BrokenPipeError):
+        sys.exit(main())

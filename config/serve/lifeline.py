@@ -1,0 +1,35 @@
+"""Nothing outlives the supervisor, not even when it is killed."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+FLAG = "--follow-parent"
+
+
+@contextmanager
+def service() -> Iterator[None]:
+    """Around what a served process does: end with the parent, and hold the embedded server meanwhile.
+
+    With `--follow-parent` standard input is a pipe that the parent holds open and never writes to: its end
+    means that the parent is gone. The hold makes the last process alive stop the server, whichever that is.
+    """
+    from django.conf import settings
+
+    from config import embedded
+
+    # So that the `with` below ends in order, also where a library raises the signal again after its own end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with embedded.attach(settings.DATA_DIR) if settings.EMBEDDED else nullcontext():
+        if FLAG in sys.argv:
+            threading.Thread(target=_end_with_parent, name="lifeline", daemon=True).start()
+        yield
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,114 @@
+"""What happens before anything is served: settings checked, schema migrated, demo and operator made."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import django
+from django.conf import settings
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.db import Error, connection
+from django.utils.crypto import get_random_string
+
+from config import embedded, secrets
+from config.checks import TAG
+from config.serve import Refused
+
+if TYPE_CHECKING:
+    from config.embedded.attachment import Attachment
+
+OPERATOR = "admin"
+
+# Two that start at once take turns here (an arbitrary number, ours on this database).
+_LOCK = 7_105_114_101
+
+
+def load_settings() -> Any:
+    """Django's settings. Raises Refused where one can't be read."""
+    try:
+        return settings if settings.DATA_DIR else None
+    except (ImproperlyConfigured, ValueError) as error:
+        raise Refused(f"A setting can't be read: {error}") from error
+    except OSError as error:
+        raise Refused(f"The data folder can't be used: {error}\nSet DATA_DIR to one of your own.") from error
+
+
+def check_settings() -> None:
+    """Refuse to start on what the system checks call an error."""
+    django.setup()
+    tags = [TAG, checks.Tags.security]
+    found = checks.run_checks(tags=tags, include_deployment_checks=settings.PRODUCTION)
+    told = [message for message in found if not message.is_silenced()]
+    errors = [message for message in told if message.is_serious()]
+    if errors:
+        raise Refused("\n\n".join(_told(message) for message in errors))
+    for message in told:
+        print(_told(message), flush=True)  # noqa: T201
+
+
+def attach_database() -> "Attachment | None":
+    """The embedded server, held; None where DATABASE_URL names another. Raises Refused."""
+    if not settings.EMBEDDED:
+        return None
+    try:
+        return embedded.attach(settings.DATA_DIR)
+    except embedded.CannotStart as error:
+        raise Refused(str(error)) from error
+
+
+def prepare_database() -> None:
+    """Bring the schema up to date, and make the demo where one belongs. Raises Refused."""
+    with _alone():
+        call_command("migrate", interactive=False, verbosity=0)
+        if settings.DEMO:
+            call_command("prepare_demo", verbosity=0)
+
+
+def make_operator() -> str | None:
+    """Make the operator where there is none yet; the password, to be shown this once.
+
+    Not in production: a password in a log is no secret there (`manage.py createsuperuser` makes one).
+    """
+    from django.contrib.auth import get_user_model
+
+    with _alone():
+        users = get_user_model().objects
+        if settings.PRODUCTION or users.filter(is_superuser=True).exists():
+            return None
+        password = get_random_string(20)
+        users.create_superuser(OPERATOR, password=password)
+        return password
+
+
+def demo_key() -> str | None:
+    """The demo paywall's key, where it was kept and still opens a paywall."""
+    from paywalls import keys
+
+    key = secrets.kept(settings.DATA_DIR, "demo_key", make=False)
+    return key if key and keys.find(key) else None
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One process of all that start on this database at a time; a plain answer where it can't be reached."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        yield
+    except Error as error:
+        raise Refused(f"{_unusable(error)}\n\n{str(error).strip()}") from error
+    finally:
+        connection.close()  # which lets go of the lock, too
+
+
+def _unusable(error: Error) -> str:
+    if connection.connection is None:
+        return "PostgreSQL can't be used. Check DATABASE_URL, and that the server runs and lets us in:"
+    return "The database can't be prepared:"
+
+
+def _told(message: checks.CheckMessage) -> str:
+    hint = f"\n    {message.hint}" if message.hint else ""
+    return f"{message.id}: {message.msg}{hint}"
