@@ -28,7 +28,8 @@ def test_reads_decimal_strings(text: str, nano: int) -> None:
     "value",
     [
         "abc", "-1", "+1", "NaN", "Infinity", "1e3", "1e999", "", " 1", "1 ", "1\n", ".5", "1.", "1,5",
-        "1_000", "0x10", "$1", "\u0661", "\uff11", "1" * 13, "0." + "0" * 18 + "1", None, 1, 0.25, True, [], {}, b"1",
+        "1_000", "0x10", "$1", "\u0661", "\uff11", "1" * 13, "0." + "0" * 18 + "1", None, 1, 0.25,
+        True, [], {}, b"1",
     ],
 )  # fmt: skip
 def test_refuses_what_is_no_decimal_string(value: object) -> None:
