@@ -1,0 +1,87 @@
+"""The usage that a provider reports, in buckets that don't overlap.
+
+Providers disagree on what a prompt count holds: OpenAI's includes cached tokens, Anthropic's leaves them out.
+Here each token is in one bucket, so that a bucket can have its own price.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+# Beyond any context there is; a count above it is a fault of the provider, and nobody is charged by it.
+MAX_TOKENS = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one request: `input` that no cache served, `cache_read`, `cache_write`, and `output`.
+
+    `reasoning` is the part of `output` that the reader doesn't see.
+    """
+
+    input: int
+    cache_read: int
+    cache_write: int
+    output: int
+    reasoning: int
+
+    @property
+    def prompt_tokens(self) -> int:
+        """As OpenAI counts: cached tokens included."""
+        return self.input + self.cache_read + self.cache_write
+
+    @property
+    def completion_tokens(self) -> int:
+        """As OpenAI counts: reasoning included."""
+        return self.output
+
+
+def parse(usage: object) -> Usage | None:
+    """The usage object of a chat answer in OpenAI's shape; None where it says nothing that can be charged.
+
+    That is null, {}, or a count that is missing, negative, absurd or no integer. Explicit zeros are a usage
+    of zero. Details that don't fit into their total are clamped to it.
+    """
+    if not isinstance(usage, Mapping):
+        return None
+    prompt, output = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    if prompt is None or output is None:
+        return None
+    details = usage.get("prompt_tokens_details")
+    cache_read = min(_count(details, "cached_tokens") or 0, prompt)
+    # OpenRouter's, for providers that charge for writing to the cache; inside prompt_tokens as well.
+    cache_write = min(_count(details, "cache_write_tokens") or 0, prompt - cache_read)
+    reasoning = _count(usage.get("completion_tokens_details"), "reasoning_tokens") or 0
+    if reasoning and _count(usage, "total_tokens") == prompt + output + reasoning:
+        output += reasoning  # xAI counts reasoning beside the completion; the total gives it away
+    return Usage(
+        input=prompt - cache_read - cache_write,
+        cache_read=cache_read,
+        cache_write=cache_write,
+        output=output,
+        reasoning=min(reasoning, output),
+    )
+
+
+def of_event(data: bytes) -> Usage | None:
+    """The usage in the data of a stream's event, if it has one. The last one of a stream is what it used.
+
+    Providers repeat `"usage": null` in every event, or a running total; only an event with counts is parsed
+    at all.
+    """
+    if b'"prompt_tokens"' not in data:
+        return None
+    try:
+        event = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return parse(event.get("usage")) if isinstance(event, dict) else None
+
+
+def _count(counts: object, field: str) -> int | None:
+    value = counts.get(field) if isinstance(counts, Mapping) else None
+    # A bool is an int to Python, but no count.
+    if type(value) is not int or not 0 <= value <= MAX_TOKENS:
+        return None
+    return value
