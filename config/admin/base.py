@@ -1,0 +1,102 @@
+"""The base of every page of the operators' site: what is used of django-unfold, at one place."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import Model, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
+
+from config import ids
+from config.admin.paging import BoundedChangeList, BoundedPaginator
+
+
+class OperatorAdmin(ModelAdmin):
+    """Lists newest first, big tables uncounted; search finds a row by any public id that leads to it."""
+
+    ordering = ("-id",)
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    list_filter_submit = True
+    warn_unsaved_form = True
+
+    # Which lookup a public id of each kind (a key of config.ids.PREFIXES) is searched by.
+    id_lookups: Mapping[str, str] = {}
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[BoundedChangeList]:
+        return BoundedChangeList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Rows found by a public id such as `pw_018f…`, else by `search_words`."""
+        term = search_term.strip()
+        for kind, lookup in self.id_lookups.items():
+            if key := _key(kind, term):
+                return queryset.filter(**{lookup: key}), False
+        return self.search_words(request, queryset, term)
+
+    def search_words(
+        self, request: HttpRequest, queryset: QuerySet[Any], term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Rows found by `search_fields`, and whether they may repeat."""
+        return super().get_search_results(request, queryset, term)
+
+
+class SettingsAdmin(OperatorAdmin):
+    """A page whose writes are services: `create` and `update` get the valid form."""
+
+    def create(self, form: Any) -> Model:
+        """Make the row."""
+        raise NotImplementedError
+
+    def update(self, row: Any, form: Any) -> None:
+        """Change the row, which is as the database has it."""
+        raise NotImplementedError
+
+    def save_model(self, request: HttpRequest, obj: Model, form: ModelForm, change: bool) -> None:
+        """Write through the service; Django logs who did it."""
+        if change:
+            self.update(self.model._default_manager.get(pk=obj.pk), form)
+        else:
+            obj.pk = self.create(form).pk
+            obj._state.adding = False
+
+
+class ReadOnlyMixin:
+    """Nothing can be added, changed or deleted here."""
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ReadOnlyAdmin(ReadOnlyMixin, OperatorAdmin):
+    """Rows that only the product itself writes."""
+
+    actions: Any = None
+
+
+class RelatedRows(ReadOnlyMixin, TabularInline):
+    """What belongs to a row, listed on its page; each entry is edited on a page of its own."""
+
+    extra = 0
+    per_page = 50
+    tab = True
+    show_change_link = True
+    can_delete = False
+
+
+def _key(kind: str, public_id: str) -> uuid.UUID | None:
+    try:
+        return ids.parse(kind, public_id)
+    except ValueError:
+        return None

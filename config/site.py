@@ -1,0 +1,103 @@
+"""The operators' site: its name, colors and menu, as django-unfold reads them from the settings."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+
+def environment(request: HttpRequest) -> list[str]:
+    """The badge beside the title, so that nobody takes one installation for the other."""
+    from django.conf import settings
+
+    return ["Production", "danger"] if settings.PRODUCTION else ["Development", "info"]
+
+
+def _logo(request: HttpRequest) -> str:
+    return static("tollgate.svg")
+
+
+def _style(request: HttpRequest) -> str:
+    return static("operator.css")
+
+
+def _may_view(model: str) -> Callable[[HttpRequest], bool]:
+    app, name = model.split(".")
+    return lambda request: request.user.has_perm(f"{app}.view_{name}")
+
+
+def _item(title: str, icon: str, model: str) -> dict[str, Any]:
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{model.replace('.', '_')}_changelist"),
+        "permission": _may_view(model),
+    }
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Tollgate",
+    "SITE_HEADER": "Tollgate",
+    "SITE_SUBHEADER": "Operators",
+    "SITE_URL": None,
+    "SITE_ICON": _logo,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _logo}],
+    "SHOW_BACK_BUTTON": True,
+    "ENVIRONMENT": "config.site.environment",
+    "STYLES": [_style],
+    "BORDER_RADIUS": "6px",
+    # The blue of the hosted pages.
+    "COLORS": {
+        "primary": {
+            "50": "#f1f4ff",
+            "100": "#e3e9fe",
+            "200": "#cad5fd",
+            "300": "#a6b7fb",
+            "400": "#8da3f8",
+            "500": "#6f8af2",
+            "600": "#2f55d4",
+            "700": "#2347c5",
+            "800": "#1e3a9c",
+            "900": "#1c337b",
+            "950": "#13204d",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": True,
+        "navigation": [
+            {
+                "title": "Paywalls",
+                "separator": True,
+                "items": [
+                    _item("Tenants", "apartment", "paywalls.tenant"),
+                    _item("Paywalls", "toll", "paywalls.paywall"),
+                    _item("Keys", "key", "paywalls.paywallkey"),
+                    _item("Providers", "hub", "paywalls.provider"),
+                    _item("Models", "neurology", "paywalls.paywallmodel"),
+                    _item("End users", "group", "paywalls.enduser"),
+                ],
+            },
+            {
+                "title": "Money",
+                "separator": True,
+                "items": [
+                    _item("Accounts", "account_balance_wallet", "ledger.account"),
+                    _item("Transfers", "swap_horiz", "ledger.transfer"),
+                    _item("Holds", "lock_clock", "ledger.hold"),
+                    _item("Lots", "stacks", "ledger.lot"),
+                    _item("Top-up links", "add_card", "ledger.topuplink"),
+                ],
+            },
+            {
+                "title": "Operators",
+                "separator": True,
+                "items": [
+                    _item("Users", "person", "auth.user"),
+                    _item("Groups", "badge", "auth.group"),
+                ],
+            },
+        ],
+    },
+}

@@ -1,0 +1,177 @@
+"""Providers and the models that a paywall sells."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.forms import ModelChoiceField
+from django.http import HttpRequest
+
+from config.admin import SettingsAdmin, display
+from config.admin.columns import link, moment, money, text
+from config.admin.filters import AutocompleteSelectFilter
+from config.admin.forms import DollarField, SecretField, SettingsForm, SwitchField
+from paywalls import rules, services
+from paywalls.models import Paywall, PaywallModel, Provider
+
+
+@display(description="key", label={"stored": "success", "none": "warning", "not needed": "info"})
+def key_state(row: Provider) -> str:
+    """Whether the provider has a key; never the key."""
+    if row.api_key:
+        return "stored"
+    return "not needed" if row.is_sandbox else "none"
+
+
+class ProviderForm(SettingsForm):
+    # Not called `api_key`: that would show the stored token as its value.
+    new_key = SecretField(
+        label="API key",
+        help_text="Stored encrypted and never shown again. Leave it empty to keep the stored key.",
+    )
+    remove_key = SwitchField(
+        label="Remove the stored API key",
+        required=False,
+        help_text="For a provider that takes requests without one.",
+    )
+
+    rules = {**rules.PROVIDER, "new_key": rules.secret}
+    shown_at = {"api_key": "new_key"}
+
+    class Meta:
+        model = Provider
+        fields = ("paywall", "name", "base_url")
+        labels = {"base_url": "Base URL"}
+        help_texts = {
+            "base_url": 'Such as "https://api.openai.com/v1", or "sandbox://" for the built-in one.'
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """Without `api_key` the stored key stays."""
+        settings = super().settings()
+        new_key = settings.pop("new_key")
+        if self.cleaned_data.get("remove_key"):
+            return {**settings, "api_key": ""}
+        return {**settings, "api_key": new_key} if new_key else settings
+
+    def check_settings(self) -> None:
+        known = self.known()
+        services.check_provider(
+            known.paywall if known else self.cleaned_data["paywall"], known, **self.settings()
+        )
+
+
+@admin.register(Provider)
+class ProviderAdmin(SettingsAdmin):
+    form = ProviderForm
+    list_display = ("name", link("paywall"), text("base_url", "base URL"), key_state, moment("created_at"))
+    list_filter = (("paywall", AutocompleteSelectFilter),)
+    list_select_related = ("paywall",)
+    search_fields = ("name", "base_url", "paywall__name")
+    id_lookups = {"paywall": "paywall"}
+    autocomplete_fields = ("paywall",)
+
+    def create(self, form: ProviderForm) -> Provider:
+        return services.create_provider(form.cleaned_data["paywall"], **form.settings())
+
+    def update(self, row: Provider, form: ProviderForm) -> None:
+        services.update_provider(row, **form.settings())
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
+        fields = ("paywall", "name", "base_url", "new_key")
+        return (*fields, "remove_key", key_state, moment("created_at")) if obj else fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
+        return ("paywall", key_state, moment("created_at")) if obj else ()
+
+
+class ModelForm(SettingsForm):
+    prompt_price = DollarField(label="Prompt", help_text="US dollars per million prompt tokens.")
+    completion_price = DollarField(label="Completion", help_text="US dollars per million completion tokens.")
+    request_price = DollarField(label="Request", initial=0, help_text="US dollars per request.")
+    minimum_price = DollarField(
+        label="Minimum", initial=0, help_text="The least that a request costs in US dollars, markup included."
+    )
+
+    rules = rules.MODEL
+
+    class Meta:
+        model = PaywallModel
+        fields = (
+            "paywall",
+            "provider",
+            "model_id",
+            "upstream_model",
+            "display_name",
+            "description",
+            "prompt_price",
+            "completion_price",
+            "request_price",
+            "minimum_price",
+            "max_output_tokens",
+        )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["description"].widget.attrs["rows"] = 3
+        # Two paywalls' providers may be namesakes.
+        provider = self.fields["provider"]
+        assert isinstance(provider, ModelChoiceField)
+        provider.label_from_instance = lambda row: f"{row.name} ({row.paywall})"
+        if paywall := self.initial.get("paywall") or self.instance.paywall_id:
+            provider.queryset = Provider.objects.filter(paywall=paywall).select_related("paywall")
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "provider": self.cleaned_data["provider"]}
+
+    def check_settings(self) -> None:
+        known = self.known()
+        services.check_model(
+            known.paywall if known else self.cleaned_data["paywall"], known, **self.settings()
+        )
+
+
+@admin.register(PaywallModel)
+class ModelAdmin(SettingsAdmin):
+    form = ModelForm
+    ordering = ("paywall", "model_id")
+    list_display = (
+        "model_id",
+        link("paywall"),
+        link("provider"),
+        money("prompt_price", "prompt / 1M"),
+        money("completion_price", "completion / 1M"),
+        money("request_price", "request"),
+        money("minimum_price", "minimum"),
+    )
+    list_filter = (("paywall", AutocompleteSelectFilter), ("provider", AutocompleteSelectFilter))
+    list_select_related = ("paywall", "provider")
+    search_fields = ("model_id", "display_name", "upstream_model")
+    id_lookups = {"paywall": "paywall"}
+    autocomplete_fields = ("paywall",)
+    fieldsets = (
+        (
+            None,
+            {"fields": ("paywall", "provider", "model_id", "upstream_model", "display_name", "description")},
+        ),
+        (
+            "Prices",
+            {"fields": (("prompt_price", "completion_price"), ("request_price", "minimum_price"))},
+        ),
+        ("Limits", {"fields": ("max_output_tokens",)}),
+    )
+
+    def create(self, form: ModelForm) -> PaywallModel:
+        return services.create_model(form.cleaned_data["paywall"], **form.settings())
+
+    def update(self, row: PaywallModel, form: ModelForm) -> None:
+        services.update_model(row, **form.settings())
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
+        return ("paywall",) if obj else ()
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """A paywall with one provider needs no choosing."""
+        initial = super().get_changeform_initial_data(request)
+        paywall = Paywall.objects.filter(pk=initial["paywall"]).first() if "paywall" in initial else None
+        providers = list(paywall.providers.all()[:2]) if paywall else []
+        return {**initial, "provider": providers[0].pk} if len(providers) == 1 else initial

@@ -1,0 +1,56 @@
+"""Tenants."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from config.admin import RelatedRows, SettingsAdmin
+from config.admin.columns import full_id, moment, public_id, text
+from config.admin.forms import SettingsForm
+from paywalls import rules, services
+from paywalls.models import Paywall, Tenant
+
+
+class TenantForm(SettingsForm):
+    rules = rules.TENANT
+
+    class Meta:
+        model = Tenant
+        fields = ("name", "email", "credits_per_usd")
+        labels = {"credits_per_usd": "Credits per USD"}
+
+    def check_settings(self) -> None:
+        services.check_tenant(self.known(), **self.settings())
+
+
+class PaywallsOfTenant(RelatedRows):
+    model = Paywall
+    fields = readonly_fields = ("name", "mode", moment("created_at"))
+
+
+@admin.register(Tenant)
+class TenantAdmin(SettingsAdmin):
+    form = TenantForm
+    list_display = (
+        "name",
+        "email",
+        text("credits_per_usd", "credits per USD"),
+        public_id(),
+        moment("created_at"),
+    )
+    search_fields = ("name", "email")
+    id_lookups = {"tenant": "pk"}
+    readonly_fields = (full_id(), moment("created_at"))
+    inlines = (PaywallsOfTenant,)
+
+    def create(self, form: TenantForm) -> Tenant:
+        return services.create_tenant(**form.settings())
+
+    def update(self, row: Tenant, form: TenantForm) -> None:
+        services.update_tenant(row, **form.settings())
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only one without paywalls and books can go: its history is not ours to lose."""
+        used = obj is not None and (obj.paywalls.exists() or obj.accounts.exists())
+        return not used and super().has_delete_permission(request, obj)
