@@ -1,14 +1,22 @@
 """The REST framework's hooks: strict JSON in, errors in the OpenAI shape out."""
 
+import logging
+from collections.abc import Sequence
 from typing import IO, Any
 
 import orjson
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from rest_framework import exceptions
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config.errors import ApiError, BodyTooLarge, error_body
+from config.errors import ApiError, BodyTooLarge, Unavailable, error_body
+
+log = logging.getLogger("tollgate.api")
 
 
 class StrictJsonParser(BaseParser):
@@ -36,8 +44,23 @@ class StrictJsonParser(BaseParser):
         return body
 
 
+class AlwaysJson(DefaultContentNegotiation):
+    """One format out: a browser's or a stream reader's Accept is no reason to answer 406."""
+
+    def select_renderer(
+        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """The first renderer, whatever the request accepts."""
+        return renderers[0], renderers[0].media_type
+
+
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Every error of the REST API in the OpenAI shape; None leaves a bug to Django (500)."""
+    if isinstance(error, OperationalError | InterfaceError):
+        log.error("the database is away", exc_info=error)
+        error = Unavailable(
+            "The database can't be reached. Try again; with the same Idempotency-Key nothing counts twice."
+        )
     if isinstance(error, ApiError):
         return Response(error.body(), status=error.status, headers=error.headers)
     if isinstance(error, exceptions.APIException):
@@ -47,6 +70,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
 
 def _from_drf(error: exceptions.APIException) -> Response:
     param, message = _first_fault(error.detail)
+    if isinstance(error, exceptions.UnsupportedMediaType):
+        message += " Send application/json."
     kind = "authentication_error" if error.status_code == 401 else "invalid_request_error"
     codes = error.get_codes()
     body = error_body(

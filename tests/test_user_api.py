@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 
 from config.money import NANO
@@ -268,7 +269,14 @@ def test_what_is_no_json_object_is_refused(app: App, path: str, body: bytes) -> 
     "kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"]
 )
 def test_other_content_types_are_refused(app: App, kind: str) -> None:
-    refusal(app.call("POST", DEPOSIT, data=b"amount=1&user=alice", content_type=kind), 415)
+    answer = app.call("POST", DEPOSIT, data=b"amount=1&user=alice", content_type=kind)
+    assert "Send application/json" in refusal(answer, 415)
+
+
+@pytest.mark.parametrize("accept", ["text/html", "text/event-stream", "application/xml", "nonsense"])
+def test_the_answer_is_json_whatever_the_client_accepts(app: App, accept: str) -> None:
+    answer = app.get(BALANCE, "alice&format=xml", Accept=accept)
+    assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
 
 
 def test_an_empty_body_names_what_is_missing(app: App) -> None:
@@ -341,6 +349,16 @@ def test_a_busy_ledger_asks_to_try_again(app: App, path: str, monkeypatch: pytes
     monkeypatch.setattr(services, "post_one", busy)
     answer = app.post(path, amount="1")
     refusal(answer, 503)
+    assert int(answer["Retry-After"]) >= 1
+
+
+def test_a_database_that_is_away_asks_to_try_again(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*args: Any, **kwargs: Any) -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(keys, "find", away)
+    answer = app.get(BALANCE)
+    assert "refused" not in refusal(answer, 503)
     assert int(answer["Retry-After"]) >= 1
 
 
