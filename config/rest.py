@@ -1,7 +1,7 @@
 """The REST framework's hooks: strict JSON in, errors in the OpenAI shape out."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import IO, Any
 
 import orjson
@@ -48,10 +48,11 @@ class AlwaysJson(DefaultContentNegotiation):
     """One format out: a browser's or a stream reader's Accept is no reason to answer 406."""
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         """The first renderer, whatever the request accepts."""
-        return renderers[0], renderers[0].media_type
+        renderer = next(iter(renderers))
+        return renderer, renderer.media_type
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
