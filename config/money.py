@@ -1,7 +1,8 @@
 """Decimals at the edges, integers inside.
 
-Money is an integer of nano-dollars (10^-9 USD) everywhere. This module is the one place that turns a decimal string
-into nano-dollars and back. It stands below all apps because prices (`paywalls`) need it as much as balances do.
+Money is an integer of nano-dollars (10^-9 USD) everywhere. This module is the one place that turns a decimal
+string into nano-dollars and back. It stands below all apps because prices (`paywalls`) need it as much as
+balances do.
 """
 
 import re
@@ -22,8 +23,8 @@ class InvalidAmount(ValueError):
 def parse(text: object, *, zero: bool = False) -> int:
     """Nano-dollars of a decimal string of US dollars, such as "0.25".
 
-    Only plain digits with an optional point are an amount: no sign, exponent, NaN or JSON number (a float can't hold
-    money). `zero` allows "0". Raises InvalidAmount with a message that says what to change.
+    Only plain digits with an optional point are an amount: no sign, exponent, NaN or JSON number (a float
+    can't hold money). `zero` allows "0". Raises InvalidAmount with a message that says what to change.
     """
     if not isinstance(text, str) or not _DECIMAL.fullmatch(text):
         raise InvalidAmount('must be a decimal string of US dollars such as "0.25"')
