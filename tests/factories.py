@@ -1,4 +1,4 @@
-"""Rows for tests, made as operators make them. `make_paywall(markup_percent=Decimal(20))`: name what matters only."""
+"""Rows for tests, made as operators make them: `make_paywall(trial_credit=NANO)` names what matters only."""
 
 import itertools
 from typing import Any
@@ -14,7 +14,8 @@ _numbers = itertools.count(1)
 def make_tenant(**settings: Any) -> Tenant:
     """A business with an email of its own."""
     number = next(_numbers)
-    return services.create_tenant(**{"name": f"Acme {number}", "email": f"ops-{number}@acme.test", **settings})
+    defaults = {"name": f"Acme {number}", "email": f"ops-{number}@acme.test"}
+    return services.create_tenant(**{**defaults, **settings})
 
 
 def make_paywall(tenant: Tenant | None = None, **settings: Any) -> Paywall:

@@ -1,10 +1,12 @@
 """The base of every page of the operators' site: what is used of django-unfold, at one place."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db.models import Model, QuerySet
+from django.contrib.admin import ShowFacets
+from django.core.exceptions import ValidationError
+from django.db.models import ForeignKey, Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
@@ -16,18 +18,35 @@ from config.admin.paging import BoundedChangeList, BoundedPaginator
 class OperatorAdmin(ModelAdmin):
     """Lists newest first, big tables uncounted; search finds a row by any public id that leads to it."""
 
-    ordering = ("-id",)
+    ordering: Sequence[str] = ("-id",)
     paginator = BoundedPaginator
     show_full_result_count = False
     list_per_page = 50
     list_filter_submit = True
     warn_unsaved_form = True
+    # Facets count the rows behind each choice of a filter.
+    show_facets = ShowFacets.NEVER
 
     # Which lookup a public id of each kind (a key of config.ids.PREFIXES) is searched by.
     id_lookups: Mapping[str, str] = {}
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[BoundedChangeList]:
         return BoundedChangeList
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """What the address presets, without keys that are none."""
+        initial = super().get_changeform_initial_data(request)
+        return {name: value for name, value in initial.items() if self._may_preset(name, value)}
+
+    def _may_preset(self, name: str, value: Any) -> bool:
+        field = next((field for field in self.opts.fields if field.name == name), None)
+        if not isinstance(field, ForeignKey):
+            return True
+        try:
+            field.target_field.to_python(value)
+        except ValidationError:
+            return False
+        return True
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -91,7 +110,7 @@ class RelatedRows(ReadOnlyMixin, TabularInline):
     extra = 0
     per_page = 50
     tab = True
-    show_change_link = True
+    hide_title = True
     can_delete = False
 
 

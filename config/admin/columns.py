@@ -110,6 +110,17 @@ def link(field: str, title: str = "") -> Column:
 
 
 @cache
+def itself(title: str) -> Column:
+    """The row's own name, linked to its page (for rows that are listed on another's)."""
+
+    @admin.display(description=title)
+    def own_page(row: Model) -> str:
+        return anchor(page_of(row), str(row))
+
+    return own_page
+
+
+@cache
 def badge(field: str, title: str = "", **tones: str) -> Column:
     """A choice as a colored label: `badge("state", open="info", captured="success")`."""
 

@@ -15,7 +15,7 @@ from config import money
 from config.errors import ApiError
 
 
-class DollarField(forms.CharField):
+class DollarField(forms.Field):
     """Nano-dollars, edited as the exact decimal of US dollars."""
 
     def __init__(self, **options: Any) -> None:

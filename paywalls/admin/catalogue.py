@@ -84,6 +84,13 @@ class ProviderAdmin(SettingsAdmin):
         return ("paywall", key_state, moment("created_at")) if obj else ()
 
 
+class ProviderChoice(ModelChoiceField):
+    """Providers by name and paywall: two paywalls' providers may be namesakes."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj.name} ({obj.paywall})"
+
+
 class ModelForm(SettingsForm):
     prompt_price = DollarField(label="Prompt", help_text="US dollars per million prompt tokens.")
     completion_price = DollarField(label="Completion", help_text="US dollars per million completion tokens.")
@@ -112,12 +119,9 @@ class ModelForm(SettingsForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.fields["description"].widget.attrs["rows"] = 3
-        # Two paywalls' providers may be namesakes.
-        provider = self.fields["provider"]
-        assert isinstance(provider, ModelChoiceField)
-        provider.label_from_instance = lambda row: f"{row.name} ({row.paywall})"
-        if paywall := self.initial.get("paywall") or self.instance.paywall_id:
+        paywall = self.initial.get("paywall") or self.instance.paywall_id
+        provider = self.fields.get("provider")
+        if paywall and isinstance(provider, ProviderChoice):
             provider.queryset = Provider.objects.filter(paywall=paywall).select_related("paywall")
 
     def settings(self) -> dict[str, Any]:
@@ -168,6 +172,17 @@ class ModelAdmin(SettingsAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
         return ("paywall",) if obj else ()
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if db_field.name == "description":
+            field.widget.attrs["rows"] = 3
+        return field
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.name == "provider":
+            options |= {"form_class": ProviderChoice, "queryset": Provider.objects.select_related("paywall")}
+        return super().formfield_for_foreignkey(db_field, request, **options)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """A paywall with one provider needs no choosing."""

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
 from config.admin import RelatedRows, SettingsAdmin, action
-from config.admin.columns import full_id, link, moment, money, public_id, text
+from config.admin.columns import full_id, itself, link, moment, money, public_id, text
 from config.admin.forms import DollarField, PercentField, SettingsForm
 from paywalls import rules, services
 from paywalls.admin.catalogue import key_state
@@ -34,13 +34,13 @@ class PaywallForm(SettingsForm):
 
 class ProvidersOfPaywall(RelatedRows):
     model = Provider
-    fields = readonly_fields = ("name", text("base_url", "base URL"), key_state)
+    fields = readonly_fields = (itself("provider"), text("base_url", "base URL"), key_state)
 
 
 class ModelsOfPaywall(RelatedRows):
     model = PaywallModel
     fields = readonly_fields = (
-        "model_id",
+        itself("model"),
         link("provider"),
         money("prompt_price", "prompt / 1M"),
         money("completion_price", "completion / 1M"),
@@ -92,8 +92,8 @@ class PaywallAdmin(SettingsAdmin):
     def markup(self, paywall: Paywall) -> str:
         return f"{paywall.markup_percent.normalize():f} %"
 
-    # Permissions by method, not by dotted name: those the system checks look up in the database, which an empty
-    # one (before the first `migrate`) doesn't survive.
+    # Permissions by method, not by dotted name: the system checks look those up in the database, and it may
+    # still be empty (before the first `migrate`).
     @action(description="Issue a key", icon="key", permissions=["issue_key"])
     def issue_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return issue_for(self, request, get_object_or_404(Paywall, pk=object_id))

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from config.admin import RelatedRows, SettingsAdmin
-from config.admin.columns import full_id, moment, public_id, text
+from config.admin.columns import full_id, itself, moment, public_id, text
 from config.admin.forms import SettingsForm
 from paywalls import rules, services
 from paywalls.models import Paywall, Tenant
@@ -26,7 +26,7 @@ class TenantForm(SettingsForm):
 
 class PaywallsOfTenant(RelatedRows):
     model = Paywall
-    fields = readonly_fields = ("name", "mode", moment("created_at"))
+    fields = readonly_fields = (itself("paywall"), "mode", moment("created_at"))
 
 
 @admin.register(Tenant)

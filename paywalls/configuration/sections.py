@@ -158,6 +158,6 @@ def _hint(value: object) -> str:
 
 
 def _unknown_key(key: object, keys: set[str]) -> str:
-    close = difflib.get_close_matches(str(key), keys, n=1)
+    close = difflib.get_close_matches(str(key), keys, n=1, cutoff=0.5)
     hint = f'did you mean "{close[0]}"?' if close else f"the keys here are {', '.join(sorted(keys))}"
     return f'unknown key "{key}": {hint}'

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from paywalls import keys, services
 from paywalls.configuration.document import MODEL_KEYS, Entry, ModelEntry, PaywallEntry, read
 from paywalls.configuration.faults import Faults
-from paywalls.configuration.sections import Missing, Section
+from paywalls.configuration.sections import MISSING, Missing, Section
 from paywalls.errors import InvalidSetting
 from paywalls.models import Paywall, Tenant
 
@@ -95,8 +95,8 @@ def _models(paywall: Paywall | None, entry: PaywallEntry) -> None:
     for model in entry.models:
         provider = providers.get(model.provider) if isinstance(model.provider, str) else None
         if provider is None:
-            # A faulty description of it is noted where it stands.
-            if isinstance(model.provider, str) and model.provider not in described:
+            # A faulty description of it is noted where it stands, be it of its name.
+            if isinstance(model.provider, str) and not described & {model.provider, MISSING}:
                 model.at.fault("provider", _no_provider(model, sorted({*providers, *map(str, described)})))
             continue
         if paywall is None or model.settings is None:
@@ -105,7 +105,8 @@ def _models(paywall: Paywall | None, entry: PaywallEntry) -> None:
             if row := known.get(model.settings["model_id"]):
                 services.update_model(row, provider=provider, **model.settings)
             else:
-                services.create_model(paywall, provider=provider, **model.settings)
+                made = services.create_model(paywall, provider=provider, **model.settings)
+                known[made.model_id] = made
 
 
 def _no_provider(model: ModelEntry, names: list[str]) -> str:
