@@ -1,4 +1,7 @@
-"""The web process: the gateway's hot paths on plain ASGI, all else on Django; the lifespan opens and closes the gateway."""
+"""The web process: the gateway's hot paths on plain ASGI, all else on Django.
+
+The server's lifespan opens and closes the gateway.
+"""
 
 import os
 

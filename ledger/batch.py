@@ -89,7 +89,7 @@ class Batch:
                 transfer_id, wallet_id, abs(signed), before, after, orjson.loads(metadata), replayed=True
             )
             self._known[source] = (kind, signed, receipt)
-        self._configs = dict(configs)
+        self._configs: dict[uuid.UUID, int] = dict(configs)
         self._transfers: list[Row] = []
 
     def _read_lots(self, rows: Iterable[Row]) -> None:
@@ -240,6 +240,7 @@ class Batch:
         transfer_id = None
         for movement in change.movements:
             transfer_id = ids.new()
+            cause: tuple[str, str, str, uuid.UUID | None, dict[str, Any]]
             if movement.expired:
                 # An expired lot may go in parts (open holds keep some of it): the version tells them apart.
                 cause = (

@@ -1,7 +1,7 @@
 """Group commit: the gateway's operations, posted together in whatever batch is waiting.
 
-While one commit is under way the operations that arrive queue up and go in the next: no timer, no added wait when idle, and
-nothing is answered before it is durable. One queue and one connection for each process; it runs on the event loop.
+While one commit is under way the operations that arrive queue up and go in the next: no timer, no added wait when
+idle, and nothing is answered before it is durable. One queue and one connection a process, on its event loop.
 """
 
 import asyncio
@@ -143,7 +143,9 @@ class GroupCommit:
             await connection.close()
 
 
-async def _drive(connection: "psycopg.AsyncConnection[Any]", operations: Sequence[Operation]) -> list[Outcome]:
+async def _drive(
+    connection: "psycopg.AsyncConnection[Any]", operations: Sequence[Operation]
+) -> list[Outcome]:
     """Run the steps in one transaction, each round trip as one pipeline; BEGIN and COMMIT travel with them."""
     work = steps(operations)
     async with connection.pipeline() as pipeline, connection.transaction():

@@ -1,8 +1,8 @@
 """The one writer of money: a batch of operations in, one transaction, an outcome for each.
 
-`steps()` is the whole of it as a generator that never touches a connection: it yields the statements of a round trip
-and is sent their rows. `post()` drives it on Django's connection, `group_commit.py` on the gateway's event loop. A batch
-costs the same few statements whether it holds one operation or a thousand:
+`steps()` is the whole of it as a generator that never touches a connection: it yields the statements of a round
+trip and is sent their rows. `post()` drives it on Django's connection, `group_commit.py` on the gateway's event
+loop. A batch costs the same few statements whether it holds one operation or a thousand:
 
 1. find the wallets of the end users that are named by the app's own id; make those that are missing (rare)
 2. lock the accounts in id order, read their lots, the holds, the sources that are known
@@ -14,15 +14,14 @@ import random
 import time
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 
 from django.db import DatabaseError, connection, transaction
 
 from config.sql import Rows, Work
 from ledger import statements
 from ledger.batch import Batch
-from ledger.errors import Contention, Refusal, SourceReused, UnknownPaywall
-from ledger.operations import Credit, Operation, Outcome
+from ledger.errors import Contention, Refusal, UnknownPaywall
+from ledger.operations import Capture, Credit, Debit, Operation, Outcome, PlaceHold, Release, Sweep
 from ledger.wallets import find_or_make
 from paywalls import users
 from paywalls.users import UserRef
@@ -82,15 +81,13 @@ def steps(operations: Sequence[Operation]) -> Work:
     gifts: list[Credit] = []
     if refs:
         wallets, gifts = yield from find_or_make(refs)
-    account_ids = [wallets.get(op.wallet) if isinstance(op.wallet, UserRef) else op.wallet for op in operations]
-
-    batch = yield from _read(operations, account_ids, gifts)
-    for gift in gifts:
-        # Another transaction may have granted it meanwhile, even of another amount: the first one stands.
-        with suppress(SourceReused):
-            batch.apply(gift, gift.wallet)
+    # Trial credits go first, so that the batch can spend them. Where another transaction granted one meanwhile, ours
+    # is a replay or a refusal, and nobody asked for its outcome.
+    todo = [*gifts, *operations]
+    account_ids = [wallets.get(op.wallet) if isinstance(op.wallet, UserRef) else op.wallet for op in todo]
+    batch = yield from _read(todo, account_ids)
     outcomes: list[Outcome] = []
-    for op, account_id in zip(operations, account_ids, strict=True):
+    for op, account_id in zip(todo, account_ids, strict=True):
         try:
             if account_id is None:
                 raise UnknownPaywall(f"there is no paywall {op.wallet}")
@@ -99,22 +96,22 @@ def steps(operations: Sequence[Operation]) -> Work:
             outcomes.append(refusal)
     if writes := batch.writes():
         yield writes
-    return outcomes
+    return outcomes[len(gifts) :]
 
 
-def _read(operations: Sequence[Operation], account_ids: Sequence[uuid.UUID | None], gifts: Sequence[Credit]) -> Work:
+def _read(operations: Sequence[Operation], account_ids: Sequence[uuid.UUID | None]) -> Work:
     """Lock and read all that the batch needs, in one round trip."""
-    everything = [*operations, *gifts]
     ids = {account_id for account_id in account_ids if account_id is not None}
-    sources = [op.source for op in everything if hasattr(op, "source")]
-    hold_ids = [op.hold_id for op in everything if hasattr(op, "hold_id")]
-    guarded = {op.guard.paywall_id for op in operations if getattr(op, "guard", None)}
+    # A capture is known by its hold, other movements by their source.
+    sources = [op.source for op in operations if isinstance(op, Credit | Debit)]
+    hold_ids = [op.hold_id for op in operations if isinstance(op, PlaceHold | Capture | Release | Sweep)]
+    guarded = {op.guard.paywall_id for op in operations if isinstance(op, PlaceHold) and op.guard}
     # Only what moves money needs the lots; holding and releasing don't.
     burning = {
         account_id
         for op, account_id in zip(operations, account_ids, strict=True)
-        if account_id is not None and hasattr(op, "source")
-    } | {gift.wallet for gift in gifts}
+        if account_id is not None and isinstance(op, Capture | Credit | Debit)
+    }
     plan = {
         "accounts": statements.lock_accounts(ids),
         "lots": statements.live_lots(ids, burning) if ids else None,
@@ -141,5 +138,3 @@ def _drive(work: Work) -> list[Outcome]:
             for statement in round_trip:
                 cursor.execute(statement.text, statement.params)
                 answers.append(cursor.fetchall() if statement.returns else [])
-
-

@@ -8,7 +8,7 @@ from django.db import connection
 
 from ledger.errors import HoldNotOpen, Refusal
 from ledger.models import Account, Transfer
-from ledger.operations import Credit, Debit, Operation, OpenWallet, Receipt, Sweep
+from ledger.operations import Credit, Debit, OpenWallet, Operation, Receipt, Sweep
 from ledger.posting import post, post_one
 from paywalls.models import EndUser
 from paywalls.users import UserRef
@@ -35,7 +35,11 @@ def sandbox_deposit(user: UserRef, amount: int, *, source: str) -> Receipt:
     """Add money from the sandbox checkout: it is nobody's, and its house account keeps it apart. Raises as deposit."""
     return _moved(
         Credit(
-            wallet=user, amount=amount, source=source, kind=Transfer.Kind.DEPOSIT, counter=Account.Kind.SANDBOX
+            wallet=user,
+            amount=amount,
+            source=source,
+            kind=Transfer.Kind.DEPOSIT,
+            counter=Account.Kind.SANDBOX,
         )
     )
 

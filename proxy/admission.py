@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
-from config.errors import ApiError, Unavailable
 from config.db import in_thread
+from config.errors import ApiError, Unavailable
 from ledger import services, topups
 from ledger.errors import ConfigChanged, InsufficientFunds
 from paywalls import pricing
@@ -28,7 +28,9 @@ class ModelNotFound(ApiError):
     param = "model"
 
     def __init__(self, model: str) -> None:
-        super().__init__(f"model: this paywall does not sell {model[:128]!r}. GET /v1/models lists what it sells.")
+        super().__init__(
+            f"model: this paywall does not sell {model[:128]!r}. GET /v1/models lists what it sells."
+        )
 
 
 @dataclass(frozen=True, slots=True)

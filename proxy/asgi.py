@@ -1,8 +1,8 @@
 """The gateway's ASGI application: the hot paths of the API, without Django's handler.
 
-Django's own runs a thread for each request and costs over a millisecond of CPU; this costs a twentieth of that. What its
-middleware would have given is in here and in `http.py`: routes, methods, the body limit, the request id, errors as JSON,
-the access log.
+Django's own runs a thread for each request and costs over a millisecond of CPU; this costs a twentieth of that.
+What its middleware would have given is in here and in `http.py`: routes, methods, the body limit, the request id,
+errors as JSON, the access log.
 """
 
 import asyncio
@@ -59,7 +59,9 @@ def route(raw_path: bytes) -> tuple[str, Handler] | None:
     return None
 
 
-async def serve(gateway: Gateway, method: str, handler: Handler, scope: Scope, receive: Receive, send: Send) -> None:
+async def serve(
+    gateway: Gateway, method: str, handler: Handler, scope: Scope, receive: Receive, send: Send
+) -> None:
     """Run one request: every error becomes an answer, every request one line in the access log."""
     started = time.perf_counter()
     request = Request(scope, receive)
@@ -78,7 +80,9 @@ async def serve(gateway: Gateway, method: str, handler: Handler, scope: Scope, r
         raise
     except Exception:
         log.exception("%s failed", request.public_id)
-        await _answer(response, Unavailable("Something went wrong on our side.", status=500, code="server_error"))
+        await _answer(
+            response, Unavailable("Something went wrong on our side.", status=500, code="server_error")
+        )
     finally:
         access.info(
             "%s %s %s %.1fms %s",

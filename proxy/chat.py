@@ -133,7 +133,11 @@ class _Call:
         if not self._response.started:
             meter.billable = False
             await self._hold.resolve(meter)
-            raise provider_errors.unreachable() if isinstance(error, UpstreamUnreachable) else provider_errors.died()
+            raise (
+                provider_errors.unreachable()
+                if isinstance(error, UpstreamUnreachable)
+                else provider_errors.died()
+            )
         meter.ending = Ending.UPSTREAM_DIED
         await self._hold.resolve(meter, within=SETTLE_BEFORE_END)
         await self._response.finish(b"data: " + orjson.dumps(provider_errors.died().body()) + b"\n\n")
@@ -175,26 +179,29 @@ class _Call:
         async for chunk in answer.chunks:
             passing = []
             for event in events.feed(chunk):
-                data = sse.data_of(event)
-                if data == _DONE:
+                if sse.data_of(event) == _DONE:
                     last = event
                     break
-                if data is not None:
-                    meter.see_event(data)
-                shown = event if self._chat.wants_usage else sse.hide_usage(event)
-                if shown is not None:
-                    passing.append(shown)
-            if passing:
-                await self._pass(answer, b"".join(passing))
+                passing.append(self._seen(event, meter))
+            if shown := b"".join(passing):
+                await self._pass(answer, shown)
             if last:
                 break
-        if not last and not meter.finished:
-            # The connection closed cleanly, the answer did not end.
-            raise UpstreamDied("the stream stopped without an end")
+        else:
+            # Some providers end without [DONE], or without the last blank line.
+            last = self._seen(events.rest, meter)
+            if not meter.finished:
+                raise UpstreamDied("the stream stopped before its end")
         await self._hold.resolve(meter, within=SETTLE_BEFORE_END)
         if not self._response.started:
             await self._response.start(200, _stream_headers(answer.headers))
-        await self._response.finish(last or events.rest)
+        await self._response.finish(last)
+
+    def _seen(self, event: bytes, meter: Meter) -> bytes:
+        """Meter an event; what of it the client is shown."""
+        if (data := sse.data_of(event)) is not None:
+            meter.see_event(data)
+        return event if self._chat.wants_usage else sse.hide_usage(event) or b""
 
     async def _pass(self, answer: UpstreamResponse, data: bytes) -> None:
         # The status waits for the first event: until then a failure can still be told by HTTP.

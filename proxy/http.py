@@ -1,7 +1,7 @@
 """HTTP on plain ASGI: what Django's middleware would have given is here, once: bodies with a limit, JSON, headers."""
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -10,8 +10,8 @@ import orjson
 from config import ids
 from config.errors import ApiError, BodyTooLarge
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
+Scope = dict[str, Any]
+Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
@@ -91,7 +91,9 @@ class Response:
         """Send status and headers; our request id is among them."""
         self.status = status
         named = {**headers, "x-request-id": self._request.public_id}
-        encoded = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in named.items()]
+        encoded = [
+            (name.lower().encode(), value.encode("latin-1", "replace")) for name, value in named.items()
+        ]
         await self._send({"type": "http.response.start", "status": status, "headers": encoded})
 
     async def write(self, data: bytes) -> None:
@@ -108,7 +110,9 @@ class Response:
         await self.start(status, {**headers, "content-length": str(len(body))})
         await self.finish(b"" if self._request.method == "HEAD" else body)
 
-    async def json(self, body: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> None:
+    async def json(
+        self, body: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Send a JSON answer."""
         await self.whole(status, orjson.dumps(body), {"content-type": "application/json", **(headers or {})})
 

@@ -12,7 +12,6 @@ from proxy.chat_request import ChatRequest
 from proxy.snapshot import ModelSnapshot
 from proxy.usage import Usage
 
-
 # A choice that has ended, in an event's data; text that a model wrote has its quotes escaped, and can't match.
 _FINISH_REASON = re.compile(rb'"finish_reason"\s*:\s*"')
 

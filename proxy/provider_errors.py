@@ -49,7 +49,9 @@ def translate(status: int, body: bytes, retry_after: str | None) -> ApiError | N
 
 def unreachable() -> ProviderError:
     """No answer from the provider at all."""
-    return ProviderError("The model's provider can't be reached. Nothing was charged.", code="provider_unreachable")
+    return ProviderError(
+        "The model's provider can't be reached. Nothing was charged.", code="provider_unreachable"
+    )
 
 
 def died() -> ProviderError:

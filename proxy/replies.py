@@ -1,8 +1,8 @@
 """The paywall's own answers in the chat: a normal assistant message that holds the link.
 
-An agent tells such a reply from a model's by the header `X-Paywall-Decision` and the extension field `paywall`. Who would
-rather have an error sends `X-Paywall-Reply: error` and gets HTTP 402 with the OpenAI error object. An empty balance is
-never 429, which clients retry for ever.
+An agent tells such a reply from a model's by the header `X-Paywall-Decision` and the extension field `paywall`.
+Who would rather have an error sends `X-Paywall-Reply: error` and gets HTTP 402 with the OpenAI error object. An
+empty balance is never 429, which clients retry for ever.
 """
 
 import time
@@ -55,7 +55,9 @@ async def send(request: Request, response: Response, chat: ChatRequest, decision
         body = error_body(decision.text, type=decision.code, code=decision.code)
         await response.json({**body, "paywall": decision.extension()}, 402, headers)
     elif chat.stream:
-        await response.start(200, {**headers, "content-type": "text/event-stream", "cache-control": "no-cache"})
+        await response.start(
+            200, {**headers, "content-type": "text/event-stream", "cache-control": "no-cache"}
+        )
         await response.finish(_stream(request, chat, decision))
     else:
         await response.json(_completion(request, chat, decision), 200, headers)

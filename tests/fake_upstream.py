@@ -21,10 +21,18 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}
 
 def chunk(delta=None, *, finish_reason=None, **more):
     """One chunk of a chat stream, as providers send it."""
-    choices = [] if delta is None and finish_reason is None else [
-        {"index": 0, "delta": delta or {}, "finish_reason": finish_reason}
-    ]
-    body = {"id": "chatcmpl-up", "object": "chat.completion.chunk", "created": 1, "model": "up", "choices": choices}
+    choices = (
+        []
+        if delta is None and finish_reason is None
+        else [{"index": 0, "delta": delta or {}, "finish_reason": finish_reason}]
+    )
+    body = {
+        "id": "chatcmpl-up",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "up",
+        "choices": choices,
+    }
     return b"data: " + json.dumps({**body, **more}).encode() + b"\n\n"
 
 
@@ -41,7 +49,13 @@ def completion(text="Hello there.", usage=USAGE, **more):
     """A plain answer, as providers send it."""
     message = {"role": "assistant", "content": text}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    body = {"id": "chatcmpl-up", "object": "chat.completion", "created": 1, "model": "up", "choices": [choice]}
+    body = {
+        "id": "chatcmpl-up",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "up",
+        "choices": [choice],
+    }
     return {**body, **({} if usage is None else {"usage": usage}), **more}
 
 

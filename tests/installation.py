@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +84,6 @@ class Installation:
         self._has_worker = worker
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.env = environment.clean() | {
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "ENV_FILE": os.devnull,
             "DATA_DIR": str(self.folder / "var"),
             "DATABASE_URL": databases.url_of(self._database),
             "REDIS_URL": os.environ.get("REDIS_URL", ""),
@@ -91,6 +91,17 @@ class Installation:
             "SANDBOX_CHECKOUT": "true",
             **(env or {}),
         }
+
+    @classmethod
+    @contextmanager
+    def running(cls, *args: Any, **options: Any) -> Iterator["Installation"]:
+        """An installation for several tests, stopped at the end: `with Installation.running(document) as site:`."""
+        site = cls(*args, **options)
+        try:
+            site.start()
+            yield site
+        finally:
+            site.stop()
 
     @property
     def key(self) -> str:
@@ -134,13 +145,13 @@ class Installation:
         return answer
 
     def start(self) -> None:
-        """Make the database, apply the document, start every process and wait until the servers are ready."""
+        """Make the database, start every process, apply the document and wait until the servers are ready."""
         databases.create(self._database, template=databases.migrated())
-        self.apply(self.document)
         for server in range(len(self._ports)):
             self._spawn_server(server)
         if self._has_worker:
             self.start_worker()
+        self.apply(self.document)
         for server in range(len(self._ports)):
             self._wait_until_ready(server)
 

@@ -58,7 +58,10 @@ class TestHolds:
         captured = book.capture(held.account, held.hold, 20, NOW)
         assert captured.account.posted == 80
         assert captured.account.held == 0
-        for again in (lambda h: book.capture(captured.account, h, 20, NOW), lambda h: book.release(captured.account, h)):
+        for again in (
+            lambda h: book.capture(captured.account, h, 20, NOW),
+            lambda h: book.release(captured.account, h),
+        ):
             with pytest.raises(HoldNotOpen):
                 again(captured.hold)
 
@@ -171,7 +174,9 @@ class BookAgainstReference(RuleBasedStateMachine):
             balance, version = movement.balance_after, movement.version
         assert (change.account.posted, change.account.version) == (balance, version)
 
-    @rule(amount=AMOUNTS, kind=st.sampled_from([book.PAID, book.GRANTED]), days=st.sampled_from([None, 1, 2, 3]))
+    @rule(
+        amount=AMOUNTS, kind=st.sampled_from([book.PAID, book.GRANTED]), days=st.sampled_from([None, 1, 2, 3])
+    )
     def credit(self, amount, kind, days):
         self.number += 1
         expires = self.now + timedelta(days=days) if days else None

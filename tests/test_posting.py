@@ -145,7 +145,10 @@ class TestWallets:
         paywall = make_paywall(trial_credit=50)
         receipt = services.charge(alice(paywall), 20, source="charge:1")
         assert receipt.balance_after == 30
-        assert list(Transfer.objects.order_by("version").values_list("kind", flat=True)) == ["trial", "charge"]
+        assert list(Transfer.objects.order_by("version").values_list("kind", flat=True)) == [
+            "trial",
+            "charge",
+        ]
         assert Lot.objects.get().kind == "trial"
 
     def test_64_first_operations_at_once_make_one_user_one_wallet_one_trial(self):
@@ -211,9 +214,9 @@ class TestBatches:
 
     def test_inside_the_callers_transaction_it_commits_or_rolls_back_with_it(self, paywall):
         wallet = funded(paywall, 100)
-        with pytest.raises(ZeroDivisionError), transaction.atomic():
+        with transaction.atomic():
             post_one(debit(wallet, 10, "charge:1"))
-            raise ZeroDivisionError
+            transaction.set_rollback(True)
         assert not Transfer.objects.filter(source="charge:1").exists()
 
 
@@ -263,7 +266,7 @@ class TestHolds:
                 lambda h=hold_id: post([Capture(wallet, h, 30, f"usage:{h.hex}")]),
                 services.sweep_stale_holds,
             ]
-            in_threads(3, lambda index: contest[index]())
+            in_threads(3, lambda index, contest=contest: contest[index]())
             hold = Hold.objects.get(pk=hold_id)
             charged = Transfer.objects.filter(request_id=hold_id).count()
             assert (hold.state, charged) in [("captured", 1), ("released", 0), ("expired", 0)]
@@ -295,7 +298,9 @@ class TestConcurrency:
 
     def test_one_source_50_times_at_once_has_one_effect(self, paywall):
         wallet = funded(paywall, 1_000)
-        outcomes = in_threads(25, lambda _: post([debit(wallet, 7, "charge:x"), debit(wallet, 7, "charge:x")]))
+        outcomes = in_threads(
+            25, lambda _: post([debit(wallet, 7, "charge:x"), debit(wallet, 7, "charge:x")])
+        )
         assert len({outcome.transfer_id for batch in outcomes for outcome in batch}) == 1
         assert Account.objects.get(pk=wallet).posted == 993
 
@@ -360,5 +365,3 @@ def test_any_operations_in_any_batches_give_the_books_of_the_pure_rules(steps, s
         assert (row.posted, row.held, row.version) == (account.posted, account.held, account.version)
         lots = Lot.objects.filter(account=row, remaining__gt=0).order_by("created_at", "id")
         assert sorted(lots.values_list("remaining", flat=True)) == sorted(x.remaining for x in account.lots)
-
-

@@ -35,7 +35,9 @@ class Account(Row):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["tenant", "kind"], condition=~Q(kind="wallet"), name="account_one_house_account_a_kind"
+                fields=["tenant", "kind"],
+                condition=~Q(kind="wallet"),
+                name="account_one_house_account_a_kind",
             ),
             models.CheckConstraint(condition=Q(held__gte=0), name="account_held_not_negative"),
             models.CheckConstraint(

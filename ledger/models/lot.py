@@ -24,7 +24,8 @@ class Lot(Row):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(amount__gt=0, remaining__gte=0, remaining__lte=F("amount")), name="lot_remaining_in_range"
+                condition=Q(amount__gt=0, remaining__gte=0, remaining__lte=F("amount")),
+                name="lot_remaining_in_range",
             ),
         ]
         indexes = [

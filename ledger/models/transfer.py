@@ -31,8 +31,12 @@ class Transfer(Row):
     )
     kind = models.CharField(max_length=24, choices=Kind)
     source = models.CharField(max_length=200, unique=True)
-    debit_account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="debits", db_index=False)
-    credit_account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="credits", db_index=False)
+    debit_account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="debits", db_index=False
+    )
+    credit_account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="credits", db_index=False
+    )
     amount = models.BigIntegerField()
     # One of the two accounts above, so their constraints hold it in place.
     wallet = models.ForeignKey(
@@ -61,7 +65,9 @@ class Transfer(Row):
             ),
         ]
         indexes = [
-            models.Index(fields=["request_id"], name="transfer_request", condition=Q(request_id__isnull=False)),
+            models.Index(
+                fields=["request_id"], name="transfer_request", condition=Q(request_id__isnull=False)
+            ),
             models.Index(fields=["tenant", "-created_at"], name="transfer_tenant_date"),
         ]
 

@@ -8,137 +8,320 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Paywall',
+            name="Paywall",
             fields=[
-                ('id', models.UUIDField(default=config.ids.new, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('name', models.CharField(max_length=255)),
-                ('mode', models.CharField(choices=[('default', 'Default: a balance per end user'), ('shared', 'Shared: one wallet of the end user for all shared paywalls')], default='default', max_length=16)),
-                ('trial_credit', models.BigIntegerField(default=0, help_text='What a new end user gets once, as a gift (nano-dollars).')),
-                ('markup_percent', models.DecimalField(decimal_places=4, default=Decimal('0'), help_text="Added on top of every model's price.", max_digits=9)),
-                ('stripe_secret_key', models.TextField(blank=True, default='', editable=False, help_text='Encrypted. With it, top-ups are real payments.')),
-                ('config_version', models.BigIntegerField(db_default=1, editable=False)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=config.ids.new, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=255)),
+                (
+                    "mode",
+                    models.CharField(
+                        choices=[
+                            ("default", "Default: a balance per end user"),
+                            ("shared", "Shared: one wallet of the end user for all shared paywalls"),
+                        ],
+                        default="default",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "trial_credit",
+                    models.BigIntegerField(
+                        default=0, help_text="What a new end user gets once, as a gift (nano-dollars)."
+                    ),
+                ),
+                (
+                    "markup_percent",
+                    models.DecimalField(
+                        decimal_places=4,
+                        default=Decimal("0"),
+                        help_text="Added on top of every model's price.",
+                        max_digits=9,
+                    ),
+                ),
+                (
+                    "stripe_secret_key",
+                    models.TextField(
+                        blank=True,
+                        default="",
+                        editable=False,
+                        help_text="Encrypted. With it, top-ups are real payments.",
+                    ),
+                ),
+                ("config_version", models.BigIntegerField(db_default=1, editable=False)),
             ],
         ),
         migrations.CreateModel(
-            name='PaywallKey',
+            name="PaywallKey",
             fields=[
-                ('id', models.UUIDField(default=config.ids.new, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('digest', models.CharField(editable=False, max_length=64, unique=True)),
-                ('last_four', models.CharField(editable=False, max_length=4)),
-                ('revoked_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('paywall', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='keys', to='paywalls.paywall')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=config.ids.new, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                ("digest", models.CharField(editable=False, max_length=64, unique=True)),
+                ("last_four", models.CharField(editable=False, max_length=4)),
+                ("revoked_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "paywall",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="keys",
+                        to="paywalls.paywall",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Provider',
+            name="Provider",
             fields=[
-                ('id', models.UUIDField(default=config.ids.new, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('name', models.CharField(max_length=64)),
-                ('base_url', models.CharField(max_length=500)),
-                ('api_key', models.TextField(blank=True, default='', editable=False, help_text='Encrypted.')),
-                ('paywall', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='providers', to='paywalls.paywall')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=config.ids.new, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=64)),
+                ("base_url", models.CharField(max_length=500)),
+                ("api_key", models.TextField(blank=True, default="", editable=False, help_text="Encrypted.")),
+                (
+                    "paywall",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="providers",
+                        to="paywalls.paywall",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='PaywallModel',
+            name="PaywallModel",
             fields=[
-                ('id', models.UUIDField(default=config.ids.new, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('model_id', models.CharField(help_text='The id that clients send.', max_length=128)),
-                ('upstream_model', models.CharField(help_text='The id that the provider knows.', max_length=128)),
-                ('display_name', models.CharField(blank=True, default='', max_length=128)),
-                ('description', models.TextField(blank=True, default='', max_length=2000)),
-                ('prompt_price', models.BigIntegerField(help_text='Nano-dollars per million prompt tokens.')),
-                ('completion_price', models.BigIntegerField(help_text='Nano-dollars per million completion tokens.')),
-                ('request_price', models.BigIntegerField(default=0, help_text='Nano-dollars per request.')),
-                ('minimum_price', models.BigIntegerField(default=0, help_text='The least that a request costs, markup included (nano-dollars).')),
-                ('max_output_tokens', models.PositiveIntegerField(default=4096, help_text="The most that one answer may generate; a request's own limit is lowered to it.")),
-                ('paywall', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='models', to='paywalls.paywall')),
-                ('provider', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='models', to='paywalls.provider')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=config.ids.new, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                ("model_id", models.CharField(help_text="The id that clients send.", max_length=128)),
+                (
+                    "upstream_model",
+                    models.CharField(help_text="The id that the provider knows.", max_length=128),
+                ),
+                ("display_name", models.CharField(blank=True, default="", max_length=128)),
+                ("description", models.TextField(blank=True, default="", max_length=2000)),
+                ("prompt_price", models.BigIntegerField(help_text="Nano-dollars per million prompt tokens.")),
+                (
+                    "completion_price",
+                    models.BigIntegerField(help_text="Nano-dollars per million completion tokens."),
+                ),
+                ("request_price", models.BigIntegerField(default=0, help_text="Nano-dollars per request.")),
+                (
+                    "minimum_price",
+                    models.BigIntegerField(
+                        default=0, help_text="The least that a request costs, markup included (nano-dollars)."
+                    ),
+                ),
+                (
+                    "max_output_tokens",
+                    models.PositiveIntegerField(
+                        default=4096,
+                        help_text="The most that one answer may generate; a request's own limit is lowered to it.",
+                    ),
+                ),
+                (
+                    "paywall",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="models",
+                        to="paywalls.paywall",
+                    ),
+                ),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="models",
+                        to="paywalls.provider",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'model',
-                'ordering': [models.OrderBy(models.F('model_id'))],
+                "verbose_name": "model",
+                "ordering": [models.OrderBy(models.F("model_id"))],
             },
         ),
         migrations.CreateModel(
-            name='Tenant',
+            name="Tenant",
             fields=[
-                ('id', models.UUIDField(default=config.ids.new, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('name', models.CharField(max_length=255)),
-                ('email', models.EmailField(max_length=254, unique=True)),
-                ('credits_per_usd', models.PositiveIntegerField(default=1000, help_text='How many credits a US dollar buys, where amounts are shown as credits.')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=config.ids.new, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=255)),
+                ("email", models.EmailField(max_length=254, unique=True)),
+                (
+                    "credits_per_usd",
+                    models.PositiveIntegerField(
+                        default=1000,
+                        help_text="How many credits a US dollar buys, where amounts are shown as credits.",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('credits_per_usd__gt', 0)), name='tenant_credit_rate_positive')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("credits_per_usd__gt", 0)), name="tenant_credit_rate_positive"
+                    )
+                ],
             },
         ),
         migrations.AddField(
-            model_name='paywall',
-            name='tenant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='paywalls', to='paywalls.tenant'),
+            model_name="paywall",
+            name="tenant",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="paywalls", to="paywalls.tenant"
+            ),
         ),
         migrations.CreateModel(
-            name='EndUser',
+            name="EndUser",
             fields=[
-                ('id', models.UUIDField(default=config.ids.new, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('external_id', models.CharField(max_length=128)),
-                ('paywall', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='users', to='paywalls.paywall')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=config.ids.new, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                ("external_id", models.CharField(max_length=128)),
+                (
+                    "paywall",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="users",
+                        to="paywalls.paywall",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('paywall', 'external_id'), name='user_unique_in_paywall'), models.CheckConstraint(condition=models.Q(('external_id', ''), _negated=True), name='user_id_not_empty')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("paywall", "external_id"), name="user_unique_in_paywall"),
+                    models.CheckConstraint(
+                        condition=models.Q(("external_id", ""), _negated=True), name="user_id_not_empty"
+                    ),
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='provider',
-            constraint=models.UniqueConstraint(fields=('paywall', 'name'), name='provider_name_unique_in_paywall'),
+            model_name="provider",
+            constraint=models.UniqueConstraint(
+                fields=("paywall", "name"), name="provider_name_unique_in_paywall"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='paywallmodel',
-            constraint=models.UniqueConstraint(fields=('paywall', 'model_id'), name='model_id_unique_in_paywall'),
+            model_name="paywallmodel",
+            constraint=models.UniqueConstraint(
+                fields=("paywall", "model_id"), name="model_id_unique_in_paywall"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='paywallmodel',
-            constraint=models.CheckConstraint(condition=models.Q(('completion_price__gte', 0), ('minimum_price__gte', 0), ('prompt_price__gte', 0), ('request_price__gte', 0)), name='model_prices_not_negative'),
+            model_name="paywallmodel",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("completion_price__gte", 0),
+                    ("minimum_price__gte", 0),
+                    ("prompt_price__gte", 0),
+                    ("request_price__gte", 0),
+                ),
+                name="model_prices_not_negative",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='paywallmodel',
-            constraint=models.CheckConstraint(condition=models.Q(('max_output_tokens__gt', 0)), name='model_max_output_positive'),
+            model_name="paywallmodel",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("max_output_tokens__gt", 0)), name="model_max_output_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='paywallmodel',
-            constraint=models.CheckConstraint(condition=models.Q(('model_id', ''), _negated=True), name='model_id_not_empty'),
+            model_name="paywallmodel",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("model_id", ""), _negated=True), name="model_id_not_empty"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='paywall',
-            constraint=models.UniqueConstraint(fields=('tenant', 'name'), name='paywall_name_unique_in_tenant'),
+            model_name="paywall",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "name"), name="paywall_name_unique_in_tenant"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='paywall',
-            constraint=models.CheckConstraint(condition=models.Q(('trial_credit__gte', 0)), name='paywall_trial_not_negative'),
+            model_name="paywall",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("trial_credit__gte", 0)), name="paywall_trial_not_negative"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='paywall',
-            constraint=models.CheckConstraint(condition=models.Q(('markup_percent__gte', 0), ('markup_percent__lte', 10000)), name='paywall_markup_in_range'),
+            model_name="paywall",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("markup_percent__gte", 0), ("markup_percent__lte", 10000)),
+                name="paywall_markup_in_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='paywall',
-            constraint=models.CheckConstraint(condition=models.Q(('mode__in', ['default', 'shared'])), name='paywall_mode_known'),
+            model_name="paywall",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("mode__in", ["default", "shared"])), name="paywall_mode_known"
+            ),
         ),
     ]
