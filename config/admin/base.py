@@ -108,6 +108,7 @@ class RelatedRows(ReadOnlyMixin, TabularInline):
     """What belongs to a row, listed on its page; each entry is edited on a page of its own."""
 
     extra = 0
+    ordering = ("-id",)
     per_page = 50
     tab = True
     hide_title = True

@@ -100,10 +100,8 @@ def _show(
     page: ModelAdmin, request: HttpRequest, issued: Sequence[tuple[Paywall, str]], *, back: str
 ) -> HttpResponse:
     context = {"title": "The new key" if len(issued) == 1 else "The new keys", "issued": issued, "back": back}
-    response = _page(page, request, "admin/paywalls/issued_keys.html", context)
-    # A key is shown once: no cache may show it again.
-    response["Cache-Control"] = "no-store"
-    return response
+    # The admin site forbids every cache to keep its pages, so that the key is shown this once.
+    return _page(page, request, "admin/paywalls/issued_keys.html", context)
 
 
 def _page(page: ModelAdmin, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:

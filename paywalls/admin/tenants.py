@@ -41,7 +41,6 @@ class TenantAdmin(SettingsAdmin):
     )
     search_fields = ("name", "email")
     id_lookups = {"tenant": "pk"}
-    readonly_fields = (full_id(), moment("created_at"))
     inlines = (PaywallsOfTenant,)
 
     def create(self, form: TenantForm) -> Tenant:
@@ -49,6 +48,9 @@ class TenantAdmin(SettingsAdmin):
 
     def update(self, row: Tenant, form: TenantForm) -> None:
         services.update_tenant(row, **form.settings())
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
+        return (full_id(), moment("created_at")) if obj else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only one without paywalls and books can go: its history is not ours to lose."""
