@@ -23,10 +23,7 @@ def kept(data_dir: Path, name: str, *, make: bool, value: str = "") -> str:
     """
     path = data_dir / "secrets" / name
     if not path.exists() and make:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = path.with_name(f"{name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(value or get_random_string(64))
+        draft = _draft(path, value or get_random_string(64))
         try:
             os.link(draft, path)
         except FileExistsError:
@@ -34,6 +31,21 @@ def kept(data_dir: Path, name: str, *, make: bool, value: str = "") -> str:
         finally:
             draft.unlink()
     return path.read_text().strip() if path.exists() else ""
+
+
+def keep(data_dir: Path, name: str, value: str) -> None:
+    """Keep a secret in `data_dir/secrets/name`, in place of what was kept there."""
+    path = data_dir / "secrets" / name
+    _draft(path, value).replace(path)
+
+
+def _draft(path: Path, value: str) -> Path:
+    """The secret in a file of its own beside `path`, which nobody else may read."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(value)
+    return draft
 
 
 def kept_fernet_keys(data_dir: Path, *, make: bool) -> list[str]:
@@ -71,5 +83,5 @@ def decrypt(token: str) -> str:
 
 
 def rotate(token: str) -> str:
-    """The same secret, encrypted with the first of `ENCRYPTION_KEYS`."""
-    return _current().rotate(token.encode()).decode() if token else ""
+    """The same secret, encrypted with the first of `ENCRYPTION_KEYS`. Raises UndecryptableSecret."""
+    return encrypt(decrypt(token))

@@ -2,16 +2,29 @@
 
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
-from config import embedded, secrets
+from config import embedded, secrets, site
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+
+class Env(environ.Env):
+    """Names the variable where its value can't be read as what it should be."""
+
+    def get_value(self, var: Any, cast: Any = None, default: Any = environ.Env.NOTSET, **options: Any) -> Any:
+        try:
+            return super().get_value(var, cast=cast, default=default, **options)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{var}: {error}") from error
+
+
+env = Env()
+environ.Env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))).expanduser().resolve()
 
@@ -31,6 +44,11 @@ _IS_LOCAL = _public.hostname in {"127.0.0.1", "localhost", "::1"}
 PRODUCTION = env.bool("PRODUCTION", default=not _IS_LOCAL)
 # The test checkout gives away money, so it exists only where nobody else's money is.
 SANDBOX_CHECKOUT = env.bool("SANDBOX_CHECKOUT", default=EMBEDDED and not PRODUCTION)
+
+# The demo paywall, made where nothing is sold yet.
+DEMO = env.bool("DEMO", default=EMBEDDED and not PRODUCTION)
+# How long requests under way may take to end when the product is stopped.
+SHUTDOWN_SECONDS = env.int("SHUTDOWN_SECONDS", default=30)
 
 # --- Secrets ---------------------------------------------------------------------------------------------
 
@@ -73,7 +91,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
-    #"config.middleware.RequestIdMiddleware",
+    "config.middleware.RequestIdMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -125,7 +143,7 @@ DATABASES = {
 
 # A message is only a hint, the database is the truth: without Redis the broker is a folder.
 REDIS_URL = env.str("REDIS_URL", default="")
-CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost"
 _queue_dir = DATA_DIR / "queue"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {}
@@ -137,6 +155,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
         "polling_interval": 0.1,
     }
 )
+WORKER_THREADS = env.int("WORKER_THREADS", default=4)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -165,6 +184,8 @@ SESSION_COOKIE_HTTPONLY = True
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _is_https else None
 SECURE_HSTS_SECONDS = 31_536_000 if _is_https else 0
 SECURE_CONTENT_TYPE_NOSNIFF = True
+# TLS ends at the proxy in front, which is also who redirects; other subdomains are not ours to speak for.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
@@ -185,6 +206,11 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+
+# The operators' site.
+UNFOLD = site.UNFOLD
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

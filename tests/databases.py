@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from tests.environment import ROOT
+from tests.environment import ROOT, clean
 
 
 def url_of(name: str) -> str:
@@ -53,7 +53,7 @@ def migrated() -> str:
     subprocess.run(
         [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
         cwd=ROOT,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": url_of(name)},
+        env={**clean(), "DATA_DIR": os.environ["DATA_DIR"], "DATABASE_URL": url_of(name)},
         check=True,
     )
     return name

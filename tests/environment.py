@@ -21,8 +21,9 @@ FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", 
 
 
 def clean() -> dict[str, str]:
-    """This process's environment without the product's variables."""
-    return {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    """The environment for a process of the product: without its variables and the tests' settings."""
+    ours = {*VARIABLES, "DJANGO_SETTINGS_MODULE"}
+    return {name: value for name, value in os.environ.items() if name not in ours} | {"ENV_FILE": os.devnull}
 
 
 def prepare() -> None:

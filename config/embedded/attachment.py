@@ -7,6 +7,7 @@ stopping happen under a second, exclusive lock.
 
 import fcntl
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,11 +28,14 @@ class Attachment:
             data_dir.mkdir(parents=True, exist_ok=True)
             self._server = Server.of(data_dir)
             with self._alone():
-                self._server.ensure_running(parameters)
                 self._holders = _open(data_dir / "postgres.holders")
                 fcntl.flock(self._holders, fcntl.LOCK_SH)
+                self._server.ensure_running(parameters)
         except OSError as error:
             raise CannotStart(str(error)) from error
+        except BaseException:
+            self.release()
+            raise
 
     def revive(self) -> None:
         """Start the server again if it went away while it was held. Raises CannotStart."""
@@ -65,13 +69,23 @@ class Attachment:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """One process at a time starts or stops the server of a folder."""
+        """One process at a time starts or stops the server of a folder, and no signal leaves it half way."""
         lock = _open(self._data_dir / "postgres.lock")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            with _signals_wait():
+                yield
         finally:
             os.close(lock)
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _open(path: Path) -> int:

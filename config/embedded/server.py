@@ -21,7 +21,7 @@ from config.embedded import DATABASE, PORT, USER, CannotStart, server_dir, socke
 from config.embedded.account import account_for, open_tree, open_way
 
 # Recovery after a power cut may take a while; a start is otherwise well under a second.
-START_SECONDS = 60
+START_SECONDS = 120
 STOP_SECONDS = 60
 
 # After a killed server its last children hold on for a moment, and a new one refuses to start beside them.
@@ -141,6 +141,8 @@ class Server:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            # A terminal's Ctrl-C is for the caller to act on.
+            start_new_session=True,
             **self.account,
         )
         if result.returncode != 0:

@@ -93,6 +93,8 @@ class Supervisor:
         self._listener.close()
         self._end(self._web, settings.SHUTDOWN_SECONDS + GRACE_SECONDS)
         self._end([self._worker], GRACE_SECONDS)
+        if self._stops:
+            say("Stopped.")
 
     def _end(self, children: list[Child], seconds: float) -> None:
         for child in children:

@@ -4,8 +4,6 @@
 """
 
 import argparse
-import os
-import signal
 import threading
 import warnings
 
@@ -46,7 +44,7 @@ def _tick(clock: Service) -> None:
     try:
         clock.start()
     except BaseException:
-        os.kill(os.getpid(), signal.SIGTERM)
+        lifeline.end_process()
         raise
 
 
