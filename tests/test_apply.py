@@ -19,6 +19,7 @@ from config import ids, secrets
 from config.money import NANO
 from paywalls import keys
 from paywalls.configuration import InvalidDocument, apply_document, load
+from paywalls.configuration import document as configuration
 from paywalls.models import Paywall, PaywallKey, PaywallModel, Provider, Tenant
 from tests import databases
 from tests.environment import ROOT
@@ -630,3 +631,18 @@ def _manage(database: str, text: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+# --- The documentation --------------------------------------------------------------------------------------
+
+
+def test_the_documented_example_applies() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    example = text.split("```yaml\n")[1].split("```")[0]
+    assert apply_document(load(example), ENVIRON)["paywalls"][0]["name"] == "Acme Chat"
+
+
+@pytest.mark.parametrize("keys_of", ["_TENANT", "_PAYWALL", "_PROVIDER", "_MODEL", "_PRICING"])
+def test_every_key_is_documented(keys_of: str) -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    assert [key for key in getattr(configuration, keys_of) if f"\n| `{key}` |" not in text] == []
