@@ -28,12 +28,11 @@ class Application:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        found = proxy.route(scope.get("raw_path") or b"") if scope["type"] == "http" else None
-        if found is None:
-            await django_application(scope, receive, send)
-            return
         assert self._gateway, "the server must run the ASGI lifespan"
-        await proxy.serve(self._gateway, *found, scope, receive, send)
+        if scope["type"] == "http" and (found := proxy.route(scope)):
+            await proxy.serve(self._gateway, *found, scope, receive, send)
+        else:
+            await django_application(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -36,7 +36,7 @@ def topup(request: HttpRequest, token: str) -> HttpResponse:
         return _page(request, "topup/unavailable.html", link, status=status)
     if request.method == "POST":
         return _pay(request, link)
-    return _form(request, link, TopUpForm(initial={"choice": PRESETS[1]}))
+    return _form(request, link, TopUpForm(initial={"amount": PRESETS[1]}))
 
 
 def _pay(request: HttpRequest, link: TopUpLink) -> HttpResponse:

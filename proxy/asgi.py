@@ -11,6 +11,8 @@ import time
 from collections.abc import Awaitable, Callable
 from urllib.parse import unquote
 
+from django.conf import settings
+
 from config.errors import ApiError, Unavailable
 from proxy import health, models_list
 from proxy.chat import chat
@@ -34,12 +36,13 @@ class MethodNotAllowed(ApiError):
         super().__init__(f"Use {allowed} here.", headers={"Allow": allowed})
 
 
-def route(raw_path: bytes) -> tuple[str, Handler] | None:
-    """The method and handler of a path that is the gateway's; None leaves it to Django.
+def route(scope: Scope) -> tuple[str, Handler] | None:
+    """The method and handler of a request that is the gateway's; None leaves it to Django.
 
-    It works on the raw path, so that an end user's id may hold an encoded slash.
+    It works on the raw path, so that an end user's id may hold an encoded slash. A body that is told to be too large is
+    refused here for Django's paths as well, which would first write all of it to the disk.
     """
-    path = raw_path.partition(b"?")[0].decode("latin-1")
+    path = scope["raw_path"].partition(b"?")[0].decode("latin-1")
     if path == "/v1/chat/completions":
         return "POST", chat
     if path == "/v1/models":
@@ -56,7 +59,18 @@ def route(raw_path: bytes) -> tuple[str, Handler] | None:
             return "GET", lambda gateway, request, response: models_list.show_model(
                 gateway, request, response, model_id
             )
+    if _told_size(scope) > settings.MAX_BODY_BYTES:
+        return scope["method"], _refuse_body
     return None
+
+
+def _told_size(scope: Scope) -> int:
+    told = dict(scope["headers"]).get(b"content-length", b"0")
+    return int(told) if told.isdigit() else 0
+
+
+async def _refuse_body(gateway: Gateway, request: Request, response: Response) -> None:
+    await request.body(settings.MAX_BODY_BYTES)
 
 
 async def serve(

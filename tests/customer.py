@@ -32,6 +32,6 @@ def show(path: str) -> HttpResponse:
     return Client().get(path)
 
 
-def pay(path: str, choice: str = "10", other: str = "") -> HttpResponse:
+def pay(path: str, amount: str = "10", other: str = "") -> HttpResponse:
     """Send the form of a top-up page."""
-    return Client().post(path, {"choice": choice, "other": other})
+    return Client().post(path, {"amount": amount, "other": other})

@@ -160,3 +160,9 @@ class TestTheUser:
     def test_a_user_that_is_named_badly_is_not_passed_over(self, other_site):
         answer = post(other_site, body(user=""), **{"x-paywall-user": "header"})
         assert answer.status_code == 400
+
+
+def test_a_body_too_large_for_django_is_refused_before_it_is_kept(site):
+    answer = post(site, b"x" * 20_000_000, "/v1/user/charge")
+    assert answer.status_code == 413
+    error_of(answer)
