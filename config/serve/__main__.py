@@ -1,5 +1,6 @@
 """From nothing to a running product, and back: everything that is started here is stopped here."""
 
+import argparse
 import signal
 import sys
 from contextlib import ExitStack, suppress
@@ -9,10 +10,17 @@ from config.serve import Refused
 
 def main() -> int:
     """Run until a signal ends it; the process's exit code."""
+    parser = argparse.ArgumentParser(prog="python -m config.serve", description=__doc__)
+    parser.add_argument(
+        "--web-only",
+        action="store_true",
+        help="serve WEB_PROCESSES and nothing else; migrations and the worker run elsewhere",
+    )
+    arguments = parser.parse_args()
     # Until the supervisor has taken over, a stop ends whatever is under way.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _run()
+        _run(web_only=arguments.web_only)
     except Refused as refused:
         print(f"\nTollgate can't start.\n\n{refused}\n", file=sys.stderr)  # noqa: T201
         return 1
@@ -21,7 +29,7 @@ def main() -> int:
     return 0
 
 
-def _run() -> None:
+def _run(*, web_only: bool) -> None:
     from config.serve import banner, preparation
     from config.serve.supervisor import Supervisor, listen
 
@@ -32,14 +40,16 @@ def _run() -> None:
         database = preparation.attach_database()
         if database:
             started.callback(database.release)
-        preparation.prepare_database()
-        supervisor = Supervisor(listener, settings.WEB_PROCESSES, database)
+        if not web_only:
+            preparation.prepare_database()
+        supervisor = Supervisor(listener, database, worker=not web_only)
         # Called before the server above is let go: what uses the database ends first.
         started.callback(supervisor.stop)
         supervisor.start()
         supervisor.wait_until_ready()
-        password = preparation.make_operator()
-        print(banner.text(settings, preparation.demo_key(), password), flush=True)  # noqa: T201
+        if not web_only:
+            operator = preparation.make_operator()
+            print(banner.text(settings, preparation.demo_key(), operator), flush=True)  # noqa: T201
         supervisor.run()
 
 

@@ -1,8 +1,10 @@
 """What `make run` prints when everything answers: where it is, and two snippets that work as they are."""
 
+import sys
+from pathlib import Path
 from typing import Any
 
-from config.serve.preparation import OPERATOR
+from config.serve.preparation import Operator
 
 _SNIPPETS = """
 Ask it something:
@@ -28,24 +30,34 @@ Alice's trial credit pays for four of these; the fifth answers with a link to to
 """
 
 _NO_DEMO = """
-To sell something: python manage.py apply FILE.yaml (the format is in docs/configuration.md).
+To sell something: {manage} apply FILE.yaml (the format is in docs/configuration.md).
 """
 
 
-def text(settings: Any, key: str | None, password: str | None) -> str:
-    """The banner; without a demo `key` it says how to make a paywall, without a `password` it shows none."""
+def text(settings: Any, key: str | None, operator: Operator | None) -> str:
+    """The banner; without a demo `key` it says how to make a paywall."""
     base = f"{settings.PUBLIC_URL}/v1"
+    manage = f"{_python()} manage.py"
     lines = {"Base URL": base}
     if key:
         lines["Demo key"] = key
     lines["Admin"] = f"{settings.PUBLIC_URL}/admin/"
-    if password:
-        lines["Operator"] = f"{OPERATOR}, password {password} (shown this once)"
-    elif settings.PRODUCTION:
-        lines["Operator"] = "python manage.py createsuperuser makes one"
-    else:
-        lines["Operator"] = f"{OPERATOR} (forgotten? python manage.py changepassword {OPERATOR})"
+    lines["Operator"] = _operator(operator, manage)
     lines["Data"] = str(settings.DATA_DIR) if settings.EMBEDDED else "the server of DATABASE_URL"
     table = "\n".join(f"  {name:<9} {value}" for name, value in lines.items())
-    what_next = _SNIPPETS.format(base=base, key=key) if key else _NO_DEMO
+    what_next = _SNIPPETS.format(base=base, key=key) if key else _NO_DEMO.format(manage=manage)
     return f"\nTollgate is running.\n\n{table}\n{what_next}\nCtrl-C stops everything.\n"
+
+
+def _operator(operator: Operator | None, manage: str) -> str:
+    if operator is None:
+        return f"{manage} createsuperuser makes one"
+    if operator.password:
+        return f"{operator.name}, password {operator.password} (shown this once)"
+    return f"{operator.name} (forgotten? {manage} changepassword {operator.name})"
+
+
+def _python() -> str:
+    """The interpreter as one would type it here."""
+    path = Path(sys.executable)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else "python"

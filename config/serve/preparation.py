@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import django
 from django.conf import settings
@@ -18,8 +18,6 @@ from config.serve import Refused
 
 if TYPE_CHECKING:
     from config.embedded.attachment import Attachment
-
-OPERATOR = "admin"
 
 # Two that start at once take turns here (an arbitrary number, ours on this database).
 _LOCK = 7_105_114_101
@@ -66,20 +64,30 @@ def prepare_database() -> None:
             call_command("prepare_demo", verbosity=0)
 
 
-def make_operator() -> str | None:
-    """Make the operator where there is none yet; the password, to be shown this once.
+class Operator(NamedTuple):
+    """Who may log in to the admin; `password` where it was made just now, to be shown this once."""
 
-    Not in production: a password in a log is no secret there (`manage.py createsuperuser` makes one).
+    name: str
+    password: str = ""
+
+
+def make_operator() -> Operator | None:
+    """The operator, made where there is none yet.
+
+    None is made in production: a password in a log is no secret there (`manage.py createsuperuser`).
     """
     from django.contrib.auth import get_user_model
 
     with _alone():
         users = get_user_model().objects
-        if settings.PRODUCTION or users.filter(is_superuser=True).exists():
+        known = users.filter(is_superuser=True).order_by("pk").first()
+        if known:
+            return Operator(known.get_username())
+        if settings.PRODUCTION:
             return None
-        password = get_random_string(20)
-        users.create_superuser(OPERATOR, password=password)
-        return password
+        made = Operator("admin", get_random_string(20))
+        users.create_superuser(made.name, password=made.password)
+        return made
 
 
 def demo_key() -> str | None:

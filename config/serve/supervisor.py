@@ -43,9 +43,9 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
 
 
 class Supervisor:
-    """`web` processes on one listening socket and a worker, on a database that is held for them."""
+    """`web` processes on one listening socket and perhaps a worker, on a database that is held for them."""
 
-    def __init__(self, listener: socket.socket, web_processes: int, database: "Attachment | None") -> None:
+    def __init__(self, listener: socket.socket, database: "Attachment | None", *, worker: bool) -> None:
         self._listener = listener
         self._database = database
         self._database_checked = time.monotonic()
@@ -53,15 +53,15 @@ class Supervisor:
         fd = str(listener.fileno())
         self._web = [
             Child(f"web process {number}", "config.serve.web", ["--fd", fd], keep=[listener.fileno()])
-            for number in range(1, web_processes + 1)
+            for number in range(1, settings.WEB_PROCESSES + 1)
         ]
-        self._worker = Child("worker", "config.serve.worker")
+        self._workers = [Child("worker", "config.serve.worker")] if worker else []
 
     def start(self) -> None:
         """Start every process. From here on SIGINT and SIGTERM end `run`."""
         for sort in (signal.SIGINT, signal.SIGTERM):
             signal.signal(sort, self._ask_to_stop)
-        for child in [*self._web, self._worker]:
+        for child in [*self._web, *self._workers]:
             child.start()
 
     def wait_until_ready(self) -> None:
@@ -70,7 +70,7 @@ class Supervisor:
         while not self._healthy():
             if self._stops:
                 raise KeyboardInterrupt
-            for child in [*self._web, self._worker]:
+            for child in [*self._web, *self._workers]:
                 if (code := child.exit_code()) is not None:
                     raise Refused(f"The {child.name} ended with code {code}; what it said is above.")
             if time.monotonic() > deadline:
@@ -80,7 +80,7 @@ class Supervisor:
     def run(self) -> None:
         """Keep everything running until a signal comes."""
         while not self._stops:
-            for child in [*self._web, self._worker]:
+            for child in [*self._web, *self._workers]:
                 if news := child.keep_running():
                     say(news)
             self._keep_database()
@@ -92,7 +92,7 @@ class Supervisor:
             say("Stopping (again to stop at once).")
         self._listener.close()
         self._end(self._web, settings.SHUTDOWN_SECONDS + GRACE_SECONDS)
-        self._end([self._worker], GRACE_SECONDS)
+        self._end(self._workers, GRACE_SECONDS)
         if self._stops:
             say("Stopped.")
 
