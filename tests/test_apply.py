@@ -23,6 +23,7 @@ from paywalls.configuration import document as configuration
 from paywalls.models import Paywall, PaywallKey, PaywallModel, Provider, Tenant
 from tests import databases
 from tests.environment import ROOT
+from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -207,6 +208,15 @@ def test_tenants_are_found_by_email_in_any_case() -> None:
     apply()
     apply(**{"tenant.email": "Ops@ACME.test"})
     assert Tenant.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_document_four_times_at_once_makes_one_of_each() -> None:
+    answers = at_once(4, apply)
+    assert len(answers) == 4
+    assert sum(answer["paywalls"][0]["key"] is not None for answer in answers) == 1
+    assert (Tenant.objects.count(), Paywall.objects.count(), PaywallKey.objects.count()) == (1, 1, 1)
+    assert (Provider.objects.count(), PaywallModel.objects.count()) == (2, 2)
 
 
 # --- Variables -------------------------------------------------------------------------------------------

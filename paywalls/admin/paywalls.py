@@ -71,7 +71,10 @@ class PaywallAdmin(SettingsAdmin):
     id_lookups = {"paywall": "pk", "tenant": "tenant"}
     autocomplete_fields = ("tenant",)
     inlines = (ModelsOfPaywall, ProvidersOfPaywall, KeysOfPaywall)
-    actions_detail = ("issue_key", "add_provider", "add_model")
+    actions_detail = (
+        "issue_key",
+        {"title": "Add", "icon": "add", "items": ["add_provider", "add_model"]},
+    )
 
     def create(self, form: PaywallForm) -> Paywall:
         return services.create_paywall(form.cleaned_data["tenant"], **form.settings())
@@ -101,14 +104,14 @@ class PaywallAdmin(SettingsAdmin):
     def has_issue_key_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("paywalls.add_paywallkey")
 
-    @action(description="Add a provider", icon="hub", permissions=["add_provider"])
+    @action(description="A provider", icon="hub", permissions=["add_provider"])
     def add_provider(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return redirect(reverse("admin:paywalls_provider_add", query={"paywall": object_id}))
 
     def has_add_provider_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("paywalls.add_provider")
 
-    @action(description="Add a model", icon="neurology", permissions=["add_model"])
+    @action(description="A model", icon="neurology", permissions=["add_model"])
     def add_model(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return redirect(reverse("admin:paywalls_paywallmodel_add", query={"paywall": object_id}))
 
