@@ -78,7 +78,7 @@ class Batch:
             self._wallets[account_id] = _Wallet(account_id, tenant_id, state, state, next_expiry)
             # One clock for all processes: the database's, read after the locks were granted.
             self._clock: datetime = clock
-        self._read_lots(lots)
+        self.read_lots(lots)
         self._holds = {
             hold_id: _Hold(account_id, book.Hold(hold_id, amount, state, captured), overdue)
             for hold_id, account_id, amount, state, captured, overdue in holds
@@ -92,7 +92,16 @@ class Batch:
         self._configs: dict[uuid.UUID, int] = dict(configs)
         self._transfers: list[Row] = []
 
-    def _read_lots(self, rows: Iterable[Row]) -> None:
+    def unread_expired(self) -> list[uuid.UUID]:
+        """The wallets of which a lot has expired whose lots were not read: they need them after all."""
+        return [
+            wallet.id
+            for wallet in self._wallets.values()
+            if wallet.next_expiry and wallet.next_expiry <= self._clock and not wallet.lots_read
+        ]
+
+    def read_lots(self, rows: Iterable[Row]) -> None:
+        """Take in the live lots of wallets, before anything is applied."""
         per_wallet: dict[uuid.UUID, list[book.Lot]] = {}
         for account_id, lot_id, kind, amount, remaining, created_at, expires_at in rows:
             lot = book.Lot(lot_id, kind, amount, remaining, created_at, expires_at)

@@ -100,7 +100,7 @@ def steps(operations: Sequence[Operation]) -> Work:
 
 
 def _read(operations: Sequence[Operation], account_ids: Sequence[uuid.UUID | None]) -> Work:
-    """Lock and read all that the batch needs, in one round trip."""
+    """Lock and read all that the batch needs, in one round trip (two where a credit has expired)."""
     ids = {account_id for account_id in account_ids if account_id is not None}
     # A capture is known by its hold, other movements by their source.
     sources = [op.source for op in operations if isinstance(op, Credit | Debit)]
@@ -114,14 +114,18 @@ def _read(operations: Sequence[Operation], account_ids: Sequence[uuid.UUID | Non
     }
     plan = {
         "accounts": statements.lock_accounts(ids),
-        "lots": statements.live_lots(ids, burning) if ids else None,
+        "lots": statements.live_lots(burning) if burning else None,
         "holds": statements.holds(hold_ids) if hold_ids else None,
         "transfers": statements.transfers_of(sources) if sources else None,
         "configs": users.existing_paywalls(list(guarded)) if guarded else None,
     }
     wanted = {name: statement for name, statement in plan.items() if statement}
     rows = yield list(wanted.values())
-    return Batch(**dict.fromkeys(plan, ()) | dict(zip(wanted, rows, strict=True)))
+    batch = Batch(**dict.fromkeys(plan, ()) | dict(zip(wanted, rows, strict=True)))
+    if expired := batch.unread_expired():
+        [lots] = yield [statements.live_lots(expired)]
+        batch.read_lots(lots)
+    return batch
 
 
 def _drive(work: Work) -> list[Outcome]:

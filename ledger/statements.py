@@ -61,16 +61,14 @@ def lock_accounts(account_ids: Collection[uuid.UUID]) -> Statement:
     )
 
 
-def live_lots(all_ids: Collection[uuid.UUID], burning_ids: Collection[uuid.UUID]) -> Statement:
-    """The live lots of the accounts whose lots change: those that burn or gain, and those where one has expired."""
+def live_lots(account_ids: Collection[uuid.UUID]) -> Statement:
+    """Rows (account id, lot id, kind, amount, remaining, created at, expires at) of the accounts' live lots."""
     return Statement(
         """
-        SELECT l.account_id, l.id, l.kind, l.amount, l.remaining, l.created_at, l.expires_at
-        FROM ledger_lot l JOIN ledger_account a ON a.id = l.account_id
-        WHERE l.remaining > 0 AND l.account_id = ANY(%s::uuid[])
-          AND (l.account_id = ANY(%s::uuid[]) OR a.next_expiry <= clock_timestamp())
+        SELECT account_id, id, kind, amount, remaining, created_at, expires_at
+        FROM ledger_lot WHERE remaining > 0 AND account_id = ANY(%s::uuid[])
         """,
-        (list(all_ids), list(burning_ids)),
+        (list(account_ids),),
     )
 
 
