@@ -4,9 +4,15 @@ from dataclasses import dataclass, field
 
 from config import secrets
 from paywalls.models import Paywall, Provider
+from webhooks.models import Subscription
 
 # Every column that holds a secret; a test compares it with the schema.
-SECRETS = ((Provider, "api_key"), (Paywall, "stripe_secret_key"))
+SECRETS = (
+    (Provider, "api_key"),
+    (Paywall, "stripe_secret_key"),
+    (Subscription, "secret"),
+    (Subscription, "previous_secret"),
+)
 
 
 @dataclass
