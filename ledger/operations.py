@@ -1,6 +1,7 @@
 """What `posting` can be asked to do, and what it answers. Amounts are nano-dollars."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,18 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestEvent:
+    """What the paywall's owner is told where the operation stands: an event of the catalogue about one request.
+
+    `data` is whole but for `walletUserId`, which the wallet knows.
+    """
+
+    type: str
+    request_id: uuid.UUID
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class PlaceHold:
     """Reserve `amount` for `seconds`. `hold_id` is the request's own key: the same request holds once.
 
@@ -30,6 +43,7 @@ class PlaceHold:
     amount: int
     seconds: float
     guard: Guard | None = None
+    events: tuple[RequestEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +55,18 @@ class OpenWallet:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """Settle a hold: charge `amount`, free the rest. Zero is a settlement without a transfer."""
+    """Settle a hold: charge `amount`, free the rest. Zero is a settlement without a transfer.
+
+    `watched` is False where it is known that nobody wants an event of the charge.
+    """
 
     wallet: uuid.UUID | UserRef
     hold_id: uuid.UUID
     amount: int
     source: str
     metadata: dict[str, Any] = field(default_factory=dict)
+    events: tuple[RequestEvent, ...] = ()
+    watched: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +75,7 @@ class Release:
 
     wallet: uuid.UUID | UserRef
     hold_id: uuid.UUID
+    events: tuple[RequestEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

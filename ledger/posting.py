@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from django.db import DatabaseError, connection, transaction
 
 from config.sql import Rows, Work
-from ledger import statements
+from ledger import events, statements
 from ledger.batch import Batch
 from ledger.errors import Contention, Refusal, UnknownPaywall
 from ledger.operations import Capture, Credit, Debit, Operation, Outcome, PlaceHold, Release, Sweep
@@ -94,7 +94,8 @@ def steps(operations: Sequence[Operation]) -> Work:
             outcomes.append(batch.apply(op, account_id))
         except Refusal as refusal:
             outcomes.append(refusal)
-    if writes := batch.writes():
+    told = yield from events.announce(todo, account_ids, outcomes)
+    if writes := batch.writes() + told:
         yield writes
     return outcomes[len(gifts) :]
 

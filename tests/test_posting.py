@@ -191,10 +191,10 @@ class TestBatches:
     def test_the_number_of_statements_does_not_grow_with_the_batch(self, paywall, django_assert_num_queries):
         refs = [UserRef(paywall.id, f"user-{index}") for index in range(200)]
         post([credit(ref, 100) for ref in refs])
-        # SET LOCAL lock_timeout, find wallets, lock, lots, known sources, then accounts, lots, transfers;
-        # and the transaction's own two.
+        # SET LOCAL lock_timeout, find wallets, lock, lots, known sources, who listens, then accounts, lots,
+        # transfers; and the transaction's own two.
         for size in (1, 200):
-            with django_assert_num_queries(8 + 2):
+            with django_assert_num_queries(9 + 2):
                 post([debit(ref, 1) for ref in refs[:size]])
 
     def test_a_batch_that_fails_half_way_leaves_nothing(self, paywall):
