@@ -22,20 +22,19 @@ WITHOUT_DATABASE = {
 def main() -> None:
     """Run a management command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from django.conf import settings
     from django.core.management import execute_from_command_line
 
-    from config import embedded
+    from config.startup import Refused, attached_database, load_settings
 
-    command = sys.argv[1] if len(sys.argv) > 1 else ""
-    needs_server = settings.EMBEDDED and command.lstrip("-") not in WITHOUT_DATABASE
+    command = sys.argv[1].lstrip("-") if len(sys.argv) > 1 else ""
     # Ended by SIGTERM, let go of the server all the same.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        with embedded.attach(settings.DATA_DIR) if needs_server else nullcontext():
+        load_settings()
+        with nullcontext() if command in WITHOUT_DATABASE else attached_database():
             execute_from_command_line(sys.argv)
-    except embedded.CannotStart as error:
-        sys.exit(str(error))
+    except Refused as refused:
+        sys.exit(str(refused))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """System checks: settings that are dangerous, or wrong together. An error keeps the product from starting."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +27,21 @@ def check_address(**_: Any) -> Sequence[CheckMessage]:
             f"PUBLIC_URL is no web address: {settings.PUBLIC_URL!r}.",
             hint="Give the whole address that clients use, such as https://paywall.example.com.",
             id="tollgate.E009",
+        )
+    ]
+
+
+@register(TAG)
+def check_database(**_: Any) -> Sequence[CheckMessage]:
+    """DATABASE_URL, where it is set, names a database on a PostgreSQL server."""
+    if settings.EMBEDDED or re.match(r"(postgres|postgresql)://.*/[^/?]+(\?|$)", settings.DATABASE_URL):
+        return []
+    return [
+        Error(
+            # Not the value itself, which may hold a password.
+            "DATABASE_URL names no PostgreSQL database.",
+            hint="Set it to postgres://user:password@host:5432/database, or unset it for the embedded server.",
+            id="tollgate.E010",
         )
     ]
 

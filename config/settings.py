@@ -31,7 +31,8 @@ DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))).expanduser()
 # --- What kind of installation this is -------------------------------------------------------------------
 
 # The embedded default: no DATABASE_URL was named, so the project runs its own PostgreSQL under DATA_DIR.
-EMBEDDED = not env.str("DATABASE_URL", default="")
+DATABASE_URL = env.str("DATABASE_URL", default="")
+EMBEDDED = not DATABASE_URL
 DEBUG = env.bool("DEBUG", default=False)
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)
@@ -123,7 +124,7 @@ TEMPLATES = [
 # --- Database --------------------------------------------------------------------------------------------
 
 # One dialect everywhere. The pool is for the web processes, whose requests each run on a thread of their own.
-_database = embedded.connection(DATA_DIR) if EMBEDDED else environ.Env.db_url_config(env.str("DATABASE_URL"))
+_database = embedded.connection(DATA_DIR) if EMBEDDED else environ.Env.db_url_config(DATABASE_URL)
 _pool_size = env.int("DATABASE_POOL", default=0)
 DATABASES = {
     "default": {

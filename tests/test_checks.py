@@ -19,6 +19,7 @@ def production(settings: Any) -> Any:
     settings.PRODUCTION = True
     settings.DEBUG = False
     settings.EMBEDDED = False
+    settings.DATABASE_URL = "postgres://tollgate@db/tollgate"
     settings.SANDBOX_CHECKOUT = False
     settings.PUBLIC_URL = "https://paywall.example.com"
     settings.ALLOWED_HOSTS = ["paywall.example.com"]
@@ -49,6 +50,8 @@ def test_a_sound_production_installation_passes(production: Any) -> None:
         ("tollgate.E007", {"ALLOWED_HOSTS": ["paywall.example.com", "*"]}),
         ("tollgate.E008", {"UPSTREAM_TOTAL_SECONDS": 660.0, "HOLD_SECONDS": 660.0}),
         ("tollgate.E009", {"PUBLIC_URL": "paywall.example.com"}),
+        ("tollgate.E010", {"DATABASE_URL": "mysql://root@127.0.0.1/tollgate"}),
+        ("tollgate.E010", {"DATABASE_URL": "postgres://127.0.0.1:5432"}),
         ("tollgate.W001", {"EMBEDDED": True}),
     ],
 )
@@ -111,6 +114,7 @@ def test_a_value_that_cannot_be_read_names_its_variable(tmp_path: Any) -> None:
     done = manage("check", DATA_DIR=str(tmp_path), WEB_PROCESSES="two")
     assert done.returncode == 1
     assert "WEB_PROCESSES: " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_every_variable_is_documented() -> None:

@@ -310,6 +310,9 @@ def test_a_taken_port_is_told_before_anything_starts(serve_afresh: Runs) -> None
         ({"ENCRYPTION_KEYS": "short"}, ["tollgate.E004"]),
         ({"PORT": "http"}, ["PORT: "]),
         ({"PORT": "99999"}, ["99999"]),
+        ({"DATABASE_URL": "mysql://root@127.0.0.1/tollgate"}, ["tollgate.E010"]),
+        ({"DATABASE_URL": "postgres://tollgate@127.0.0.1:port/tollgate"}, ["A setting can't be read"]),
+        ({"HOST": "nowhere.invalid"}, ["nowhere.invalid:"]),
         (
             {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/none"},
             ["PostgreSQL can't be used", "DATABASE_URL"],

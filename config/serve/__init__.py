@@ -7,7 +7,3 @@ the processes `web` and `worker` running; `banner` is what is printed when they 
 import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-
-
-class Refused(Exception):
-    """The product can't start; the message tells the operator why and what to do."""

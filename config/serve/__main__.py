@@ -5,7 +5,9 @@ import signal
 import sys
 from contextlib import ExitStack, suppress
 
-from config.serve import Refused
+from config.serve import banner, preparation
+from config.serve.supervisor import Supervisor, listen
+from config.startup import Refused, attached_database, load_settings
 
 
 def main() -> int:
@@ -30,20 +32,15 @@ def main() -> int:
 
 
 def _run(*, web_only: bool) -> None:
-    from config.serve import banner, preparation
-    from config.serve.supervisor import Supervisor, listen
-
-    settings = preparation.load_settings()
+    settings = load_settings()
     preparation.check_settings()
     with ExitStack() as started:
         listener = started.enter_context(listen(settings.HOST, settings.PORT))
-        database = preparation.attach_database()
-        if database:
-            started.callback(database.release)
+        database = started.enter_context(attached_database())
         if not web_only:
             preparation.prepare_database()
         supervisor = Supervisor(listener, database, worker=not web_only)
-        # Called before the server above is let go: what uses the database ends first.
+        # Called before the database above is let go: what uses it ends first.
         started.callback(supervisor.stop)
         supervisor.start()
         supervisor.wait_until_ready()

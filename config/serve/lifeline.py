@@ -5,7 +5,9 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+
+from config.startup import attached_database
 
 FLAG = "--follow-parent"
 
@@ -17,13 +19,9 @@ def service() -> Iterator[None]:
     With `--follow-parent` standard input is a pipe that the parent holds open and never writes to: its end
     means that the parent is gone. The hold makes the last process alive stop the server, whichever that is.
     """
-    from django.conf import settings
-
-    from config import embedded
-
     # So that the `with` below ends in order, also where a library raises the signal again after its own end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with embedded.attach(settings.DATA_DIR) if settings.EMBEDDED else nullcontext():
+    with attached_database():
         if FLAG in sys.argv:
             threading.Thread(target=_end_with_parent, name="lifeline", daemon=True).start()
         yield

@@ -2,35 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import django
 from django.conf import settings
 from django.core import checks
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import Error, connection
 from django.utils.crypto import get_random_string
 
-from config import embedded, secrets
+from config import secrets
 from config.checks import TAG
-from config.serve import Refused
-
-if TYPE_CHECKING:
-    from config.embedded.attachment import Attachment
+from config.startup import Refused
 
 # Two that start at once take turns here (an arbitrary number, ours on this database).
 _LOCK = 7_105_114_101
-
-
-def load_settings() -> Any:
-    """Django's settings. Raises Refused where one can't be read."""
-    try:
-        return settings if settings.DATA_DIR else None
-    except (ImproperlyConfigured, ValueError) as error:
-        raise Refused(f"A setting can't be read: {error}") from error
-    except OSError as error:
-        raise Refused(f"The data folder can't be used: {error}\nSet DATA_DIR to one of your own.") from error
 
 
 def check_settings() -> None:
@@ -44,16 +30,6 @@ def check_settings() -> None:
         raise Refused("\n\n".join(_told(message) for message in errors))
     for message in told:
         print(_told(message), flush=True)  # noqa: T201
-
-
-def attach_database() -> "Attachment | None":
-    """The embedded server, held; None where DATABASE_URL names another. Raises Refused."""
-    if not settings.EMBEDDED:
-        return None
-    try:
-        return embedded.attach(settings.DATA_DIR)
-    except embedded.CannotStart as error:
-        raise Refused(str(error)) from error
 
 
 def prepare_database() -> None:

@@ -1,5 +1,6 @@
 """The processes of a running product: started together, restarted when one ends, stopped in order."""
 
+import errno
 import http.client
 import signal
 import socket
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from config import embedded
-from config.serve import Refused
 from config.serve.child import Child
+from config.startup import Refused
 
 if TYPE_CHECKING:
     from config.embedded.attachment import Attachment
@@ -33,10 +34,11 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        why = "something else runs there" if taken else error
         raise Refused(
-            f"{host}:{port} can't be served: {getattr(error, 'strerror', None) or error}.\n\n"
-            "If something else runs there, stop it or choose another port:\n"
-            f"    PORT={port + 1} make run"
+            f"{host}:{port} can't be served: {why}.\n\nChoose another address with PORT (and HOST):\n"
+            f"    PORT={port + 1 if taken else 8000} make run"
         ) from error
     with listener:
         yield listener
