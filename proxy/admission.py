@@ -9,7 +9,7 @@ from ledger import services, topups
 from ledger.errors import ConfigChanged, InsufficientFunds
 from paywalls import pricing
 from paywalls.users import UserRef
-from proxy import replies, tokens
+from proxy import events, replies, tokens
 from proxy.chat_request import ChatRequest
 from proxy.gateway import Gateway
 from proxy.replies import Decision
@@ -54,11 +54,12 @@ async def admit(
         if model is None:
             fresh = await gateway.snapshots.refreshed(key, snapshot)
             if fresh is snapshot:
+                await events.route_blocked(snapshot, user, hold.request_id, ModelNotFound.code)
                 raise ModelNotFound(chat.model)
             snapshot = fresh
             continue
         prompt = tokens.upper_bound(chat.body) if counted is None else counted
-        refusal = await hold.place(_worst_case(chat, model, prompt), snapshot.guard)
+        refusal = await hold.place(_worst_case(chat, model, prompt), snapshot, model)
         if refusal is None:
             return Admission(model)
         if isinstance(refusal, ConfigChanged):
@@ -70,6 +71,14 @@ async def admit(
             counted = await asyncio.to_thread(tokens.count_prompt, chat.body)
             continue
         url = await in_thread(_topup_url, user)
+        await events.blocked(
+            snapshot,
+            user,
+            hold.request_id,
+            replies.INSUFFICIENT_FUNDS,
+            required=refusal.required,
+            available=refusal.available,
+        )
         return replies.insufficient_funds(snapshot.name, url, refusal.required, refusal.available)
     raise Unavailable("The paywall's configuration is changing. Try again shortly.")
 

@@ -131,13 +131,14 @@ class _Call:
         """The provider failed us. Before the first byte that is an HTTP status; after it, one error frame."""
         log.warning("%s: provider failed: %s", self._request.public_id, error)
         if not self._response.started:
-            meter.billable = False
-            await self._hold.resolve(meter)
-            raise (
+            told = (
                 provider_errors.unreachable()
                 if isinstance(error, UpstreamUnreachable)
                 else provider_errors.died()
             )
+            meter.billable, meter.error_code = False, told.code or ""
+            await self._hold.resolve(meter)
+            raise told
         meter.ending = Ending.UPSTREAM_DIED
         await self._hold.resolve(meter, within=SETTLE_BEFORE_END)
         await self._response.finish(b"data: " + orjson.dumps(provider_errors.died().body()) + b"\n\n")
@@ -151,11 +152,13 @@ class _Call:
             await self._relay_plain(answer, meter)
 
     async def _relay_error(self, answer: UpstreamResponse, meter: Meter) -> None:
-        meter.billable = False
+        meter.billable, meter.error_code = False, "provider_error"
         body = await answer.read(provider_errors.MAX_ERROR_BYTES)
+        error = provider_errors.translate(answer.status, body, answer.headers.get("retry-after"))
+        meter.error_code = (error and error.code) or "provider_refused"
         await self._hold.resolve(meter)
         log.warning("%s: provider answered HTTP %s", self._request.public_id, answer.status)
-        if error := provider_errors.translate(answer.status, body, answer.headers.get("retry-after")):
+        if error:
             raise error
         await self._response.whole(answer.status, body, _passed_headers(answer.headers))
 

@@ -47,6 +47,8 @@ class Meter:
         self.billable = False
         self.finished = False
         self.ending = Ending.COMPLETED
+        # Why the provider failed, where it did.
+        self.error_code = ""
 
     def see_event(self, data: bytes) -> None:
         """The data of one event of a stream."""

@@ -2,17 +2,20 @@
 
 import asyncio
 import logging
+import uuid
 
 from django.conf import settings
 
 from config.errors import Unavailable
 from ledger.errors import Contention, Refusal
 from ledger.group_commit import LedgerAway
-from ledger.operations import Capture, Guard, Held, Outcome, PlaceHold, Release
+from ledger.operations import Capture, Held, Outcome, PlaceHold, Release
 from paywalls.users import UserRef
+from proxy import events
 from proxy.gateway import Gateway
 from proxy.http import Request
 from proxy.meter import Meter
+from proxy.snapshot import ModelSnapshot, PaywallSnapshot
 
 log = logging.getLogger("tollgate.gateway")
 
@@ -30,17 +33,25 @@ class Reservation:
         self._gateway = gateway
         self._request = request
         self._user = user
+        self._snapshot: PaywallSnapshot | None = None
+        self._model = ""
         self._placing: asyncio.Task[Outcome] | None = None
         self._resolving: asyncio.Task[None] | None = None
 
-    async def place(self, amount: int, guard: Guard) -> Refusal | None:
+    @property
+    def request_id(self) -> uuid.UUID:
+        return self._request.id
+
+    async def place(self, amount: int, snapshot: PaywallSnapshot, model: ModelSnapshot) -> Refusal | None:
         """Hold `amount` nano-dollars; None when it stands, else why not. Raises Unavailable."""
+        self._snapshot, self._model = snapshot, model.model_id
         operation = PlaceHold(
             wallet=self._gateway.wallet(self._user),
             hold_id=self._request.id,
             amount=amount,
             seconds=settings.HOLD_SECONDS,
-            guard=guard,
+            guard=snapshot.guard,
+            events=events.started(snapshot, self._request.id, self._model),
         )
         self._placing = self._gateway.spawn(self._gateway.books.post(operation, patience=HOLD_PATIENCE))
         try:
@@ -62,7 +73,9 @@ class Reservation:
             return
         if self._resolving is None:
             self._resolving = self._gateway.spawn(self._resolve(self._placing, meter))
-        await asyncio.wait({self._resolving}, timeout=within)
+        done, _ = await asyncio.wait({self._resolving}, timeout=within)
+        if not done and self._snapshot:
+            self._gateway.spawn(events.deferred(self._snapshot, self._user, self.request_id, self._model))
 
     async def _resolve(self, placing: "asyncio.Task[Outcome]", meter: Meter | None) -> None:
         try:
@@ -71,14 +84,19 @@ class Reservation:
             return
         if not isinstance(held, Held):
             return
+        assert self._snapshot
         hold_id = self._request.id
+        ended = events.ended(self._snapshot, hold_id, self._model, meter)
+        watched = events.CHARGED in self._snapshot.wanted_events
         operation: Capture | Release
         if meter is not None and meter.billable:
             charge = await meter.charge()
             source = f"usage:{hold_id.hex}"
-            operation = Capture(held.account_id, hold_id, charge.amount, source, charge.metadata)
+            operation = Capture(
+                held.account_id, hold_id, charge.amount, source, charge.metadata, ended, watched=watched
+            )
         else:
-            operation = Release(held.account_id, hold_id)
+            operation = Release(held.account_id, hold_id, ended)
         try:
             outcome = await self._gateway.books.post(operation, patience=SETTLE_PATIENCE)
         except (LedgerAway, Contention):

@@ -16,6 +16,7 @@ from paywalls import keys
 from paywalls.errors import UnknownKey
 from paywalls.models import Paywall, PaywallModel
 from paywalls.pricing import Price
+from webhooks import outbox
 
 # Keys remembered by one process; the least recently used one is forgotten.
 MAX_CACHED_KEYS = 10_000
@@ -56,6 +57,8 @@ class PaywallSnapshot:
     mode: str
     version: int
     models: dict[str, ModelSnapshot]
+    # The keys of the events that a live subscription takes.
+    wanted_events: frozenset[str] = frozenset()
 
     @property
     def guard(self) -> Guard:
@@ -109,7 +112,14 @@ def _load(key: str) -> PaywallSnapshot:
     }
     markup = int(paywall.markup_percent * 10_000)
     models = {row.model_id: _model(row, providers[row.provider_id], markup) for row in paywall.models.all()}
-    return PaywallSnapshot(paywall.id, paywall.name, paywall.mode, paywall.config_version, models)
+    return PaywallSnapshot(
+        id=paywall.id,
+        name=paywall.name,
+        mode=paywall.mode,
+        version=paywall.config_version,
+        models=models,
+        wanted_events=outbox.wanted_events(paywall.id),
+    )
 
 
 def _model(row: PaywallModel, provider: ProviderSnapshot, markup: int) -> ModelSnapshot:

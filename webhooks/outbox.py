@@ -91,8 +91,16 @@ def insert_deliveries(rows: Sequence[tuple[uuid.UUID, uuid.UUID, uuid.UUID]]) ->
     )
 
 
+def wanted_events(paywall_id: uuid.UUID) -> frozenset[str]:
+    """The keys of the events that a live subscription of the paywall takes."""
+    found = listeners_of([paywall_id])
+    with connection.cursor() as cursor:
+        cursor.execute(found.text, found.params)
+        return catalogue.wanted(pattern for row in cursor.fetchall() for pattern in row[3])
+
+
 def emit(paywall_id: uuid.UUID, *drafts: Draft) -> int:
-    """Write the events that a live subscription of the paywall wants; the number of statements' deliveries due.
+    """Write the events that a live subscription of the paywall wants.
 
     In the caller's transaction, or one of its own. Answers how many deliveries were made.
     """
