@@ -163,6 +163,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
+    # Late ones are worth nothing: the next second brings another.
+    "deliver-webhooks": {"task": "webhooks.tasks.deliver", "schedule": 1.0, "options": {"expires": 5}},
     "release-stale-holds": {"task": "ledger.tasks.release_stale_holds", "schedule": 5.0},
 }
 
@@ -175,6 +177,27 @@ UPSTREAM_TOTAL_SECONDS = env.float("UPSTREAM_TOTAL_SECONDS", default=600.0)
 # A hold outlives the longest request, so that the sweeper never takes one from a live request.
 HOLD_SECONDS = env.float("HOLD_SECONDS", default=UPSTREAM_TOTAL_SECONDS + 60.0)
 TOPUP_LINK_SECONDS = env.int("TOPUP_LINK_SECONDS", default=24 * 3600)
+
+# --- Webhooks --------------------------------------------------------------------------------------------
+
+# Deliveries under way at a time in one worker; a quarter of them is for endpoints that are slow or failing.
+WEBHOOK_SENDERS = env.int("WEBHOOK_SENDERS", default=32)
+# Seconds for one attempt, from the name's look-up to the last byte of the answer.
+WEBHOOK_TIMEOUT_SECONDS = env.float("WEBHOOK_TIMEOUT_SECONDS", default=15.0)
+WEBHOOK_BACKOFF_BASE_SECONDS = env.float("WEBHOOK_BACKOFF_BASE_SECONDS", default=30.0)
+WEBHOOK_MAX_ATTEMPTS = env.int("WEBHOOK_MAX_ATTEMPTS", default=8)
+WEBHOOK_DISABLE_AFTER_DAYS = env.float("WEBHOOK_DISABLE_AFTER_DAYS", default=5.0)
+# Networks that deliveries may go to though they are not public, also over plain http.
+WEBHOOK_ALLOWED_NETWORKS = env.list(
+    "WEBHOOK_ALLOWED_NETWORKS", default=["127.0.0.0/8", "::1/128"] if EMBEDDED and not PRODUCTION else []
+)
+
+# --- Mail ------------------------------------------------------------------------------------------------
+
+# Without a server mail goes to the log.
+EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"tollgate@{_public.hostname or 'localhost'}")
 
 # --- HTTP ------------------------------------------------------------------------------------------------
 

@@ -39,8 +39,8 @@ class Subscription(Row):
     # `manage.py listen` takes its deliveries itself, while it runs: workers leave them alone.
     listening_until = models.DateTimeField(null=True, blank=True, editable=False)
 
-    # Health, written by `webhooks.recording` only. Attempts in a row that the endpoint didn't take; since when; how
-    # many deliveries ended without success since; until when its breaker is open.
+    # Health, written by `webhooks.recording` only: attempts in a row without an answer to go by; since when nothing
+    # succeeded; how many deliveries ended without success since; until when the breaker is open.
     consecutive_failures = models.PositiveIntegerField(default=0, editable=False)
     failing_since = models.DateTimeField(null=True, blank=True, editable=False)
     failed_deliveries = models.PositiveIntegerField(default=0, editable=False)
