@@ -48,6 +48,8 @@ _REASONS = {
     400: "Something in the request has to change; `param` names it.",
     401: "No key, or one that is unknown or revoked.",
     403: "The paywall's mode doesn't allow it.",
+    404: "There is no such thing on this paywall.",
+    409: "Not in its present state; the message says why.",
     413: "The body is over the limit.",
     415: "The body is not application/json.",
     422: "The Idempotency-Key was used for another request.",
