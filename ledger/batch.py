@@ -1,130 +1,77 @@
-"""A batch under way: the locked state, the operations applied to it in order, and the rows that come of it."""
+"""A batch under way: operations applied in order to the locked state, each through the pure rules."""
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import orjson
 
 from config import ids
-from config.sql import Statement
-from ledger import book, statements
-from ledger.errors import ConfigChanged, HoldNotOpen, SourceReused
-from ledger.models import Account, Transfer
+from ledger import book, corrections
+from ledger.errors import AnotherTenant, ConfigChanged, HoldNotOpen, NotCorrectable, SourceReused
+from ledger.lots import Lot
+from ledger.models import Account, Hold, Transfer
 from ledger.operations import (
     Capture,
+    Configure,
     Credit,
     Debit,
+    Earn,
+    Expire,
     Held,
+    Move,
     Opened,
     OpenWallet,
     Operation,
     Outcome,
     PlaceHold,
     Receipt,
+    Refund,
     Release,
     Resolved,
+    Reverse,
+    Sourced,
     Sweep,
 )
+from ledger.state import HoldState, Known, OriginalState, Row, State, WalletState
 from ledger.wallets import house_account_id
 
-Row = tuple[Any, ...]
+# What can be refunded, and what can be reversed.
+CHARGES = {Transfer.Kind.CHARGE.value, Transfer.Kind.USAGE.value}
+CREDITS = {Transfer.Kind.DEPOSIT.value, Transfer.Kind.GRANT.value, Transfer.Kind.TRIAL.value}
 
 
-@dataclass(slots=True)
-class _Wallet:
-    """A locked account: as it was read, and as the batch has made it so far."""
+@dataclass(frozen=True, slots=True)
+class _Cause:
+    """Why a movement is a transfer, and where its money goes or comes from (a house account)."""
 
-    id: uuid.UUID
-    tenant_id: uuid.UUID
-    read: book.Account
-    now: book.Account
-    next_expiry: datetime | None
-    lots_read: bool = False
-
-    @property
-    def expiry_to_write(self) -> datetime | None:
-        return self.now.next_expiry if self.lots_read else self.next_expiry
-
-
-@dataclass(slots=True)
-class _Hold:
-    """A hold of the batch; `expires_at` is set for those that the batch places."""
-
-    account_id: uuid.UUID
-    now: book.Hold
-    overdue: bool = False
-    expires_at: datetime | None = None
-    changed: bool = False
+    source: str
+    kind: str
+    counter: uuid.UUID
+    request_id: uuid.UUID | None = None
+    reverses: uuid.UUID | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 class Batch:
-    """Applies operations to what was read; `writes()` are the statements that make the result last."""
+    """Applies operations to what was read; the state then knows what to write."""
 
-    def __init__(
-        self,
-        accounts: Iterable[Row],
-        lots: Iterable[Row],
-        holds: Iterable[Row],
-        transfers: Iterable[Row],
-        configs: Iterable[Row],
-    ) -> None:
-        self._wallets: dict[uuid.UUID, _Wallet] = {}
-        self._lots: dict[uuid.UUID, tuple[uuid.UUID, book.Lot]] = {}
-        for account_id, tenant_id, posted, held, version, next_expiry, clock in accounts:
-            state = book.Account(posted, held, version)
-            self._wallets[account_id] = _Wallet(account_id, tenant_id, state, state, next_expiry)
-            # One clock for all processes: the database's, read after the locks were granted.
-            self._clock: datetime = clock
-        self.read_lots(lots)
-        self._holds = {
-            hold_id: _Hold(account_id, book.Hold(hold_id, amount, state, captured), overdue)
-            for hold_id, account_id, amount, state, captured, overdue in holds
-        }
-        self._known: dict[str, tuple[str, int, Receipt]] = {}
-        for source, transfer_id, wallet_id, kind, signed, before, after, metadata in transfers:
-            receipt = Receipt(
-                transfer_id, wallet_id, abs(signed), before, after, orjson.loads(metadata), replayed=True
-            )
-            self._known[source] = (kind, signed, receipt)
+    def __init__(self, state: State, configs: Iterable[Row]) -> None:
+        self._state = state
         self._configs: dict[uuid.UUID, int] = dict(configs)
-        self._transfers: list[Row] = []
-
-    def unread_expired(self) -> list[uuid.UUID]:
-        """The wallets of which a lot has expired whose lots were not read: they need them after all."""
-        return [
-            wallet.id
-            for wallet in self._wallets.values()
-            if wallet.next_expiry and wallet.next_expiry <= self._clock and not wallet.lots_read
-        ]
-
-    def read_lots(self, rows: Iterable[Row]) -> None:
-        """Take in the live lots of wallets, before anything is applied."""
-        per_wallet: dict[uuid.UUID, list[book.Lot]] = {}
-        for account_id, lot_id, kind, amount, remaining, created_at, expires_at in rows:
-            lot = book.Lot(lot_id, kind, amount, remaining, created_at, expires_at)
-            per_wallet.setdefault(account_id, []).append(lot)
-            self._lots[lot_id] = (account_id, lot)
-        for account_id, lots in per_wallet.items():
-            wallet = self._wallets[account_id]
-            wallet.read = wallet.now = book.Account(
-                wallet.read.posted,
-                wallet.read.held,
-                wallet.read.version,
-                tuple(sorted(lots, key=lambda lot: lot.burn_key)),
-            )
-            wallet.lots_read = True
-
-    # --- Operations ------------------------------------------------------------------------------------------
 
     def apply(self, op: Operation, account_id: uuid.UUID) -> Outcome:
         """Carry out one operation on the state so far. Raises a Refusal and then has changed nothing."""
-        wallet = self._wallets[account_id]
+        wallet = self._state.wallets[account_id]
         match op:
             case OpenWallet():
                 return Opened(wallet.id)
+            case Configure():
+                return self._configure(wallet, op)
+            case Expire():
+                return self._expire(wallet)
             case PlaceHold():
                 return self._place_hold(wallet, op)
             case Capture():
@@ -133,205 +80,212 @@ class Batch:
                 return self._release(wallet, op)
             case Sweep():
                 return self._sweep(wallet, op)
-            case Credit():
-                return self._credit(wallet, op)
-            case Debit():
-                return self._debit(wallet, op)
+            case _:
+                return self._replayed(wallet, op) or self._moved(wallet, op)
 
-    def _place_hold(self, wallet: _Wallet, op: PlaceHold) -> Outcome:
+    def _configure(self, wallet: WalletState, op: Configure) -> Outcome:
+        wallet.limits, wallet.low_balance, wallet.configured = op.limits, op.low_balance, True
+        self._state.watch(wallet)
+        return Opened(wallet.id)
+
+    def _expire(self, wallet: WalletState) -> Outcome:
+        before = wallet.now.posted
+        self._keep(wallet, book.expire(wallet.now, self._state.clock))
+        return Resolved(before - wallet.now.posted, wallet.now.posted)
+
+    # --- Holds -----------------------------------------------------------------------------------------------
+
+    def _place_hold(self, wallet: WalletState, op: PlaceHold) -> Outcome:
         if op.guard and self._configs.get(op.guard.paywall_id) != op.guard.config_version:
             raise ConfigChanged("the paywall's configuration has changed")
-        if known := self._holds.get(op.hold_id):
+        if known := self._state.holds.get(op.hold_id):
             if known.now.state != book.OPEN or known.account_id != wallet.id:
                 raise HoldNotOpen(op.hold_id, known.now.state)
             return Held(wallet.id, replayed=True)
-        change = book.place_hold(wallet.now, book.Hold(op.hold_id, op.amount), self._clock)
+        limits = wallet.limits.or_else(op.limits)
+        change = book.place_hold(wallet.now, book.Hold(op.hold_id, op.amount), self._state.clock, limits)
         self._keep(wallet, change)
-        expires_at = self._clock + timedelta(seconds=op.seconds)
+        expires_at = self._state.clock + timedelta(seconds=op.seconds)
         assert change.hold
-        self._holds[op.hold_id] = _Hold(wallet.id, change.hold, expires_at=expires_at)
+        self._state.holds[op.hold_id] = HoldState(wallet.id, change.hold, op.kind, expires_at=expires_at)
         return Held(wallet.id)
 
-    def _capture(self, wallet: _Wallet, op: Capture) -> Outcome:
+    def _capture(self, wallet: WalletState, op: Capture) -> Outcome:
         hold = self._hold_of(wallet, op.hold_id)
         if hold.now.state == book.CAPTURED:
             return Resolved(hold.now.captured, wallet.now.posted, replayed=True)
-        change = book.capture(wallet.now, hold.now, op.amount, self._clock)
-        transfer_id = self._keep(
-            wallet,
-            change,
-            source=op.source,
-            kind=Transfer.Kind.USAGE,
-            counter=Account.Kind.REVENUE,
-            request_id=op.hold_id,
-            metadata=op.metadata,
-        )
+        was_lost = hold.now.state == book.EXPIRED
+        change = book.capture(wallet.now, hold.now, op.amount, self._state.clock)
+        counter = house_account_id(wallet.tenant_id, Account.Kind.REVENUE)
+        cause = _Cause(op.source, op.kind, counter, op.hold_id, metadata=op.metadata)
+        transfer_id = self._keep(wallet, change, cause)
         self._resolve(hold, change)
-        return Resolved(op.amount, wallet.now.posted, transfer_id if op.amount else None)
+        if was_lost:
+            self._state.found.append(op.hold_id)
+        return Resolved(op.amount, wallet.now.posted, transfer_id)
 
-    def _release(self, wallet: _Wallet, op: Release) -> Outcome:
+    def _release(self, wallet: WalletState, op: Release) -> Outcome:
         hold = self._hold_of(wallet, op.hold_id)
         if hold.now.state in (book.RELEASED, book.EXPIRED):
             return Resolved(0, wallet.now.posted, replayed=True)
-        change = book.release(wallet.now, hold.now)
-        self._keep(wallet, change)
-        self._resolve(hold, change)
+        self._resolve(hold, book.release(wallet.now, hold.now), wallet)
         return Resolved(0, wallet.now.posted)
 
-    def _sweep(self, wallet: _Wallet, op: Sweep) -> Outcome:
+    def _sweep(self, wallet: WalletState, op: Sweep) -> Outcome:
         hold = self._hold_of(wallet, op.hold_id)
         if not hold.overdue:
             raise HoldNotOpen(op.hold_id, "not overdue")
-        change = book.release(wallet.now, hold.now, as_state=book.EXPIRED)
-        self._keep(wallet, change)
-        self._resolve(hold, change)
+        self._resolve(hold, book.release(wallet.now, hold.now, as_state=book.EXPIRED), wallet)
+        if hold.kind == Hold.Kind.REQUEST:
+            self._state.lost.append(op.hold_id)
         return Resolved(0, wallet.now.posted)
 
-    def _credit(self, wallet: _Wallet, op: Credit) -> Outcome:
-        if known := self._replay(wallet, op, op.amount):
-            return known
-        lot = book.Lot(ids.new(), op.lot_kind, op.amount, op.amount, self._clock, op.expires_at)
-        change = book.credit(wallet.now, lot, self._clock)
-        self._lots[lot.id] = (wallet.id, lot)
-        wallet.lots_read = True
-        return self._receipt(wallet, op, change)
-
-    def _debit(self, wallet: _Wallet, op: Debit) -> Outcome:
-        if known := self._replay(wallet, op, -op.amount):
-            return known
-        return self._receipt(wallet, op, book.debit(wallet.now, op.amount, self._clock))
-
-    # --- What they share -------------------------------------------------------------------------------------
-
-    def _hold_of(self, wallet: _Wallet, hold_id: uuid.UUID) -> _Hold:
-        hold = self._holds.get(hold_id)
+    def _hold_of(self, wallet: WalletState, hold_id: uuid.UUID) -> HoldState:
+        hold = self._state.holds.get(hold_id)
         if hold is None or hold.account_id != wallet.id:
             raise HoldNotOpen(hold_id, None)
         return hold
 
-    def _resolve(self, hold: _Hold, change: book.Change) -> None:
+    def _resolve(self, hold: HoldState, change: book.Change, wallet: WalletState | None = None) -> None:
         assert change.hold
         hold.now, hold.changed = change.hold, True
+        if wallet:
+            self._keep(wallet, change)
 
-    def _replay(self, wallet: _Wallet, op: Credit | Debit, signed: int) -> Receipt | None:
+    # --- Movements by source ---------------------------------------------------------------------------------
+
+    def _replayed(self, wallet: WalletState, op: Sourced) -> Receipt | None:
         """The first outcome of a known source. Raises SourceReused where it had another effect."""
-        if op.source not in self._known:
+        known = self._state.known.get(op.source)
+        if known is None:
             return None
-        kind, known_signed, receipt = self._known[op.source]
-        if (kind, known_signed, receipt.account_id) != (op.kind, signed, wallet.id):
+        reverses = op.of if isinstance(op, Refund | Reverse) else None
+        if (known.kind, known.receipt.account_id, known.reverses) != (op.kind, wallet.id, reverses):
             raise SourceReused(f"{op.source} has moved money before, with another effect")
+        if op.amount is not None and known.signed != (op.amount if _is_credit(op) else -op.amount):
+            raise SourceReused(f"{op.source} has moved another amount before")
+        return known.receipt
+
+    def _moved(self, wallet: WalletState, op: Sourced) -> Receipt:
+        clock = self._state.clock
+        match op:
+            case Credit():
+                lot = Lot(ids.new(), op.lot_kind, op.amount, op.amount, clock, op.expires_at, op.priority)
+                return self._plain(wallet, op, book.credit(wallet.now, lot, clock))
+            case Earn():
+                return self._plain(wallet, op, book.earn(wallet.now, op.amount))
+            case Debit(kind=Transfer.Kind.CHARGE):
+                limits = wallet.limits.or_else(op.limits)
+                return self._plain(wallet, op, book.charge(wallet.now, op.amount, clock, limits))
+            case Debit():
+                return self._plain(wallet, op, book.debit(wallet.now, op.amount, clock))
+            case Refund():
+                original = self._original_of(wallet, op, CHARGES)
+                amount = original.now.left if op.amount is None else op.amount
+                change = corrections.refund(wallet.now, original.now, amount, clock, ids.new())
+                return self._corrected(wallet, op, original, amount, original.credit, change)
+            case Reverse():
+                original = self._original_of(wallet, op, CREDITS)
+                amount = original.now.left if op.amount is None else op.amount
+                change = corrections.reverse(wallet.now, original.now, amount, clock)
+                return self._corrected(wallet, op, original, amount, original.debit, change)
+            case Move():
+                return self._move(wallet, op)
+
+    def _plain(self, wallet: WalletState, op: Credit | Debit | Earn, change: book.Change) -> Receipt:
+        counter = house_account_id(wallet.tenant_id, op.counter)
+        return self._receipt(
+            wallet, change, _Cause(op.source, op.kind, counter, op.request_id, None, op.metadata)
+        )
+
+    def _original_of(self, wallet: WalletState, op: Refund | Reverse, kinds: set[str]) -> OriginalState:
+        original = self._state.originals.get(op.of)
+        if original is None or original.wallet_id != wallet.id or original.kind not in kinds:
+            raise NotCorrectable(f"{op.of} is no transfer of this wallet that a {op.kind} could be of")
+        if original.now.left == 0:
+            original.now.check(op.amount or 1)
+        return original
+
+    def _corrected(
+        self,
+        wallet: WalletState,
+        op: Refund | Reverse,
+        original: OriginalState,
+        amount: int,
+        counter: uuid.UUID,
+        change: book.Change,
+    ) -> Receipt:
+        original.correct(amount)
+        cause = _Cause(op.source, op.kind, counter, None, op.of, op.metadata)
+        return self._receipt(wallet, change, cause)
+
+    def _move(self, wallet: WalletState, op: Move) -> Receipt:
+        assert isinstance(op.to, uuid.UUID)  # posting has found it
+        payee = self._state.wallets[op.to]
+        if payee.tenant_id != wallet.tenant_id:
+            raise AnotherTenant("credit can't leave its tenant")
+        paid, received = book.transfer(wallet.now, payee.now, op.amount, self._state.clock, ids.new)
+        transit = house_account_id(wallet.tenant_id, Account.Kind.TRANSIT)
+        arrival = _Cause(f"{op.source}:in", op.kind, transit, metadata=op.metadata)
+        receipt = self._receipt(wallet, paid, _Cause(op.source, op.kind, transit, metadata=op.metadata))
+        self._keep(payee, received, arrival)
         return receipt
 
-    def _receipt(self, wallet: _Wallet, op: Credit | Debit, change: book.Change) -> Receipt:
-        before = change.movements[-1].balance_before
-        transfer_id = self._keep(
-            wallet, change, source=op.source, kind=op.kind, counter=op.counter, metadata=op.metadata
-        )
+    def _receipt(self, wallet: WalletState, change: book.Change, cause: _Cause) -> Receipt:
+        transfer_id = self._keep(wallet, change, cause)
+        asked = change.asked
+        assert asked
         assert transfer_id
-        after = change.account.posted
-        first = Receipt(transfer_id, wallet.id, op.amount, before, after, op.metadata)
-        again = Receipt(transfer_id, wallet.id, op.amount, before, after, op.metadata, replayed=True)
-        self._known[op.source] = (op.kind, after - before, again)
-        return first
+        facts = (transfer_id, wallet.id, abs(asked.amount), asked.balance_before, asked.balance_after)
+        again = Receipt(*facts, cause.metadata, replayed=True)
+        self._state.known[cause.source] = Known(cause.kind, asked.amount, cause.reverses, again)
+        return Receipt(*facts, cause.metadata)
+
+    # --- Transfers -------------------------------------------------------------------------------------------
 
     def _keep(
-        self,
-        wallet: _Wallet,
-        change: book.Change,
-        *,
-        source: str = "",
-        kind: str = "",
-        counter: str = "",
-        request_id: uuid.UUID | None = None,
-        metadata: dict[str, Any] | None = None,
+        self, wallet: WalletState, change: book.Change, cause: _Cause | None = None
     ) -> uuid.UUID | None:
-        """Make the change the wallet's state and its movements transfers; the key of the last one."""
-        transfer_id = None
+        """Make the change the wallet's state and its movements transfers; the key of the one that was asked for."""
+        asked = None
         for movement in change.movements:
             transfer_id = ids.new()
-            cause: tuple[str, str, str, uuid.UUID | None, dict[str, Any]]
             if movement.expired:
                 # An expired lot may go in parts (open holds keep some of it): the version tells them apart.
-                cause = (
-                    f"expiry:{movement.expired.hex}:{movement.version}",
-                    Transfer.Kind.EXPIRY,
-                    Account.Kind.BREAKAGE,
-                    None,
-                    {},
-                )
+                source = f"expiry:{movement.expired.hex}:{movement.version}"
+                breakage = house_account_id(wallet.tenant_id, Account.Kind.BREAKAGE)
+                why = _Cause(source, Transfer.Kind.EXPIRY, breakage)
             else:
-                cause = (source, kind, counter, request_id, metadata or {})
-            self._transfers.append(_transfer_row(transfer_id, wallet, movement, *cause))
-        wallet.now = change.account
-        return transfer_id
+                assert cause
+                asked, why = transfer_id, cause
+            self._state.transfers.append(self._transfer_row(transfer_id, wallet, movement, why))
+        self._state.become(wallet, change)
+        return asked
 
-    # --- Rows ------------------------------------------------------------------------------------------------
-
-    def writes(self) -> list[Statement]:
-        """One statement for each table that changes; none where nothing does."""
-        accounts = [
-            (w.id, w.now.posted, w.now.held, w.now.version, w.expiry_to_write)
-            for w in self._wallets.values()
-            if w.now != w.read
-        ]
-        placed = [
-            (h.now.id, h.account_id, h.now.amount, h.now.state, h.now.captured, h.expires_at)
-            for h in self._holds.values()
-            if h.expires_at
-        ]
-        resolved = [
-            (h.now.id, h.now.state, h.now.captured)
-            for h in self._holds.values()
-            if h.changed and not h.expires_at
-        ]
-        lots = list(self._changed_lots())
-        return [
-            write(rows)
-            for write, rows in (
-                (statements.update_accounts, accounts),
-                (statements.insert_holds, placed),
-                (statements.update_holds, resolved),
-                (statements.write_lots, lots),
-                (statements.insert_transfers, self._transfers),
-            )
-            if rows
-        ]
-
-    def _changed_lots(self) -> Iterable[Row]:
-        left = {lot.id: lot.remaining for wallet in self._wallets.values() for lot in wallet.now.lots}
-        before = {lot.id: lot.remaining for wallet in self._wallets.values() for lot in wallet.read.lots}
-        for lot_id, (account_id, lot) in self._lots.items():
-            remaining = left.get(lot_id, 0)
-            if before.get(lot_id) != remaining:
-                yield (lot_id, account_id, lot.kind, lot.amount, remaining, lot.created_at, lot.expires_at)
+    def _transfer_row(
+        self, transfer_id: uuid.UUID, wallet: WalletState, movement: book.Movement, cause: _Cause
+    ) -> Row:
+        into = movement.amount > 0
+        lots = [[str(lot_id), part] for lot_id, part in movement.lots]
+        return (
+            transfer_id,
+            self._state.clock,
+            wallet.tenant_id,
+            cause.kind,
+            cause.source,
+            cause.counter if into else wallet.id,
+            wallet.id if into else cause.counter,
+            abs(movement.amount),
+            wallet.id,
+            movement.balance_before,
+            movement.balance_after,
+            movement.version,
+            cause.request_id,
+            cause.reverses,
+            orjson.dumps(lots).decode(),
+            orjson.dumps(cause.metadata).decode(),
+        )
 
 
-def _transfer_row(
-    transfer_id: uuid.UUID,
-    wallet: _Wallet,
-    movement: book.Movement,
-    source: str,
-    kind: str,
-    counter: str,
-    request_id: uuid.UUID | None,
-    metadata: dict[str, Any],
-) -> Row:
-    house = house_account_id(wallet.tenant_id, counter)
-    debit, credit = (house, wallet.id) if movement.amount > 0 else (wallet.id, house)
-    lots = [[str(lot_id), part] for lot_id, part in movement.lots]
-    return (
-        transfer_id,
-        wallet.tenant_id,
-        kind,
-        source,
-        debit,
-        credit,
-        abs(movement.amount),
-        wallet.id,
-        movement.balance_before,
-        movement.balance_after,
-        movement.version,
-        request_id,
-        orjson.dumps(lots).decode(),
-        orjson.dumps(metadata).decode(),
-    )
+def _is_credit(op: Sourced) -> bool:
+    return isinstance(op, Credit | Earn | Refund)

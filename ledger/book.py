@@ -1,41 +1,27 @@
 """The rules of one account, pure: state + operation -> new state + movements, or a refusal.
 
 No Django and no clock in here: `now` comes from the caller. Property tests drive these functions against a naive
-reference, and `posting.py` drives them against PostgreSQL. All amounts are nano-dollars.
+reference, and `posting.py` drives them against PostgreSQL. How lots burn is in `lots.py`, spend windows are in
+`windows.py`, refunds and reversals in `corrections.py`. All amounts are nano-dollars.
 """
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import date, datetime
 
 from config.money import NANO
+from ledger import lots as burning
 from ledger.errors import BalanceTooLarge, HoldNotOpen, InsufficientFunds
+from ledger.lots import GRANTED, PAID, TRIAL, Lot, Parts
+from ledger.windows import NO_LIMITS, UNUSED, Limits, Windows
+
+__all__ = ["GRANTED", "PAID", "TRIAL", "Lot"]  # the book's words, wherever they are kept
 
 # The most that a wallet may own: a billion dollars, an eighth of what a BIGINT of nano-dollars can hold.
 MAX_BALANCE = 1_000_000_000 * NANO
 
-PAID, GRANTED, TRIAL = "paid", "granted", "trial"
 OPEN, CAPTURED, RELEASED, EXPIRED = "open", "captured", "released", "expired"
-
-_NEVER = datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Lot:
-    """A credit of which `remaining` can still burn."""
-
-    id: uuid.UUID
-    kind: str
-    amount: int
-    remaining: int
-    created_at: datetime
-    expires_at: datetime | None = None
-
-    @property
-    def burn_key(self) -> tuple[datetime, bool, datetime, uuid.UUID]:
-        """Soonest expiry first, then granted before paid, then oldest, then id."""
-        return (self.expires_at or _NEVER, self.kind == PAID, self.created_at, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +32,17 @@ class Account:
     held: int = 0
     version: int = 0
     lots: tuple[Lot, ...] = ()
+    windows: Windows = UNUSED
 
     @property
     def available(self) -> int:
         """What can be spent or held; below zero is debt."""
         return self.posted - self.held
+
+    @property
+    def debt(self) -> int:
+        """What is owed; the next credit pays it."""
+        return max(0, -self.posted)
 
     @property
     def next_expiry(self) -> datetime | None:
@@ -60,12 +52,16 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A reservation of `amount`; `captured` is what was charged of it, or beyond it."""
+    """A reservation of `amount`; `captured` is what was charged of it, or beyond it.
+
+    `counted_on` is the day (UTC) in whose spend windows it counts.
+    """
 
     id: uuid.UUID
     amount: int
     state: str = OPEN
     captured: int = 0
+    counted_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +75,7 @@ class Movement:
     amount: int
     balance_before: int
     version: int
-    lots: tuple[tuple[uuid.UUID, int], ...]
+    lots: Parts
     expired: uuid.UUID | None = None
 
     @property
@@ -89,19 +85,31 @@ class Movement:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an operation did: the new account, its movements in order, and the hold it touched."""
+    """What an operation did: the new account, its movements in order, the hold it touched, the lots it made."""
 
     account: Account
     movements: tuple[Movement, ...] = ()
     hold: Hold | None = None
+    new_lots: tuple[Lot, ...] = ()
+
+    @property
+    def asked(self) -> Movement | None:
+        """The movement that the operation asked for, among those of lots that expired before or after it."""
+        return next((movement for movement in self.movements if not movement.expired), None)
 
 
-def place_hold(account: Account, hold: Hold, now: datetime) -> Change:
-    """Reserve the hold's amount. Raises InsufficientFunds, also for a hold of nothing on a wallet in debt."""
-    account, expired = _expire(account, now)
+def place_hold(account: Account, hold: Hold, now: datetime, limits: Limits = NO_LIMITS) -> Change:
+    """Reserve the hold's amount.
+
+    Raises SpendLimitReached, which no top-up cures, and InsufficientFunds, also for a hold of nothing on a wallet in
+    debt.
+    """
+    account, expired = expire_lots(account, now)
+    windows = account.windows.spend(hold.amount, limits, now)
     if hold.amount > account.available:
         raise InsufficientFunds(hold.amount, account.available)
-    return Change(replace(account, held=account.held + hold.amount), expired, hold)
+    account = replace(account, held=account.held + hold.amount, windows=windows)
+    return Change(account, expired, replace(hold, counted_on=windows.day))
 
 
 def capture(account: Account, hold: Hold, amount: int, now: datetime) -> Change:
@@ -113,10 +121,11 @@ def capture(account: Account, hold: Hold, amount: int, now: datetime) -> Change:
     """
     if hold.state not in (OPEN, EXPIRED):
         raise HoldNotOpen(hold.id, hold.state)
-    account, expired = _expire(account, now)
+    account, expired = expire_lots(account, now)
     freed = hold.amount if hold.state == OPEN else 0
-    account = replace(account, held=account.held - freed)
-    account, taken = _take(account, amount)
+    windows = account.windows.correct(amount - freed, hold.counted_on)
+    account = replace(account, held=account.held - freed, windows=windows)
+    account, taken = take(account, amount)
     return Change(account, (*expired, *taken), replace(hold, state=CAPTURED, captured=amount))
 
 
@@ -124,73 +133,107 @@ def release(account: Account, hold: Hold, *, as_state: str = RELEASED) -> Change
     """Free what was held; no money moves. Raises HoldNotOpen where it was resolved before."""
     if hold.state != OPEN:
         raise HoldNotOpen(hold.id, hold.state)
-    return Change(replace(account, held=account.held - hold.amount), (), replace(hold, state=as_state))
+    windows = account.windows.correct(-hold.amount, hold.counted_on)
+    account = replace(account, held=account.held - hold.amount, windows=windows)
+    return Change(account, (), replace(hold, state=as_state))
 
 
 def credit(account: Account, lot: Lot, now: datetime) -> Change:
     """Add a new lot. Debt is paid from it first, so that only the rest can burn. Raises BalanceTooLarge."""
-    account, expired = _expire(account, now)
-    before = account.posted
-    if before + lot.amount > MAX_BALANCE:
+    return receive(account, (lot,), now)
+
+
+def receive(account: Account, lots: tuple[Lot, ...], now: datetime) -> Change:
+    """Add new lots in one movement; debt is paid from the first ones first. Raises BalanceTooLarge."""
+    account, expired = expire_lots(account, now)
+    amount, owed = sum(lot.amount for lot in lots), account.debt
+    if account.posted + amount > MAX_BALANCE:
         raise BalanceTooLarge(f"a wallet holds at most {MAX_BALANCE // NANO} USD")
-    lot = replace(lot, remaining=max(0, lot.amount - max(0, -before)))
-    gained = ((lot.id, lot.remaining),) if lot.remaining else ()
-    movement = Movement(lot.amount, before, account.version + 1, gained)
-    lots = _in_order((*account.lots, lot)) if lot.remaining else account.lots
-    account = replace(account, posted=before + lot.amount, version=movement.version, lots=lots)
-    return Change(account, (*expired, movement))
+    parts = []
+    for lot in lots:
+        paid = min(owed, lot.amount)
+        owed -= paid
+        if paid < lot.amount:
+            parts.append((lot, lot.amount - paid))
+    live, gained = burning.put(account.lots, parts)
+    account, movement = move(account, amount, live, gained)
+    return Change(account, (*expired, movement), new_lots=lots)
 
 
 def debit(account: Account, amount: int, now: datetime) -> Change:
-    """Charge `amount` at once, from what no hold reserves. Raises InsufficientFunds."""
-    account, expired = _expire(account, now)
+    """Take `amount` at once, from what no hold reserves. Raises InsufficientFunds."""
+    account, expired = expire_lots(account, now)
     if amount > account.available:
         raise InsufficientFunds(amount, account.available)
-    account, taken = _take(account, amount)
+    account, taken = take(account, amount)
     return Change(account, (*expired, *taken))
+
+
+def charge(account: Account, amount: int, now: datetime, limits: Limits = NO_LIMITS) -> Change:
+    """A debit that counts in the spend windows. Raises SpendLimitReached and InsufficientFunds."""
+    windows = account.windows.spend(amount, limits, now)
+    return debit(replace(account, windows=windows), amount, now)
+
+
+def transfer(
+    payer: Account, payee: Account, amount: int, now: datetime, new_id: Callable[[], uuid.UUID]
+) -> tuple[Change, Change]:
+    """Move credit from one wallet to another; each part keeps its kind, priority and expiry.
+
+    What the payee owes is paid from it first. Raises InsufficientFunds and BalanceTooLarge.
+    """
+    paid = debit(payer, amount, now)
+    assert paid.asked
+    lots = {lot.id: lot for lot in payer.lots}
+    arriving = tuple(
+        replace(lots[lot_id], id=new_id(), amount=-part, remaining=-part, created_at=now)
+        for lot_id, part in paid.asked.lots
+    )
+    return paid, receive(payee, arriving, now)
+
+
+def earn(account: Account, amount: int) -> Change:
+    """Add to an account of earnings. They never expire nor burn in an order, so they are in no lot."""
+    account, movement = move(account, amount, account.lots, ())
+    return Change(account, (movement,))
 
 
 def expire(account: Account, now: datetime) -> Change:
     """Take the expired lots, but for what open holds need of them."""
-    account, movements = _expire(account, now)
+    account, movements = expire_lots(account, now)
     return Change(account, movements)
 
 
-def _take(account: Account, amount: int) -> tuple[Account, tuple[Movement, ...]]:
-    """Burn `amount` from the lots in order; what they don't cover becomes debt."""
+# --- What the verbs are made of --------------------------------------------------------------------------
+
+
+def move(account: Account, amount: int, lots: tuple[Lot, ...], parts: Parts) -> tuple[Account, Movement]:
+    """One movement, with the live lots that it leaves."""
+    movement = Movement(amount, account.posted, account.version + 1, parts)
+    account = replace(account, posted=movement.balance_after, version=movement.version, lots=lots)
+    return account, movement
+
+
+def take(
+    account: Account, amount: int, *, first: uuid.UUID | None = None
+) -> tuple[Account, tuple[Movement, ...]]:
+    """Burn `amount` from the lots in order (`first` before the others); what they don't cover becomes debt."""
     if amount == 0:
         return account, ()
-    left, burned, rest = amount, [], []
-    for lot in account.lots:
-        part = min(left, lot.remaining)
-        left -= part
-        if part:
-            burned.append((lot.id, -part))
-        if part < lot.remaining:
-            rest.append(replace(lot, remaining=lot.remaining - part) if part else lot)
-    movement = Movement(-amount, account.posted, account.version + 1, tuple(burned))
-    account = replace(account, posted=movement.balance_after, version=movement.version, lots=tuple(rest))
+    lots, parts = burning.burn(account.lots, amount, first=first)
+    account, movement = move(account, -amount, lots, parts)
     return account, (movement,)
 
 
-def _expire(account: Account, now: datetime) -> tuple[Account, tuple[Movement, ...]]:
-    """Expiry takes min(lot.remaining, posted - held) of each expired lot."""
+def expire_lots(account: Account, now: datetime) -> tuple[Account, tuple[Movement, ...]]:
+    """Expiry takes min(lot.remaining, posted - held) of each expired lot, in burn order."""
     movements: list[Movement] = []
     for lot in account.lots:
-        if lot.expires_at is None or lot.expires_at > now:
-            break  # burn order is expiry order
         part = min(lot.remaining, account.available)
         if part <= 0:
             break
-        movement = Movement(-part, account.posted, account.version + 1, ((lot.id, -part),), expired=lot.id)
-        rest = replace(lot, remaining=lot.remaining - part)
-        lots = tuple(rest if other.id == lot.id else other for other in account.lots)
-        account = Account(
-            movement.balance_after, account.held, movement.version, tuple(x for x in lots if x.remaining)
-        )
-        movements.append(movement)
+        if lot.has_expired(now):
+            lots, parts = burning.burn(account.lots, part, first=lot.id)
+            account, movement = move(account, -part, lots, parts)
+            movements.append(replace(movement, expired=lot.id))
     return account, tuple(movements)
-
-
-def _in_order(lots: Iterable[Lot]) -> tuple[Lot, ...]:
-    return tuple(sorted(lots, key=lambda lot: lot.burn_key))

@@ -1,6 +1,7 @@
 """Why the ledger refuses. A refusal changes nothing, and never refuses a neighbour in the same batch."""
 
 import uuid
+from datetime import datetime
 
 from config import money
 
@@ -18,6 +19,23 @@ class InsufficientFunds(Refusal):
         self.available = available
 
 
+class SpendLimitReached(Refusal):
+    """The wallet's limit for a "day" or "month" is `limit` nano-dollars, of which `used` are held or spent.
+
+    The window ends at `resets_at`.
+    """
+
+    def __init__(self, period: str, limit: int, used: int, resets_at: datetime) -> None:
+        super().__init__(
+            f"the limit of {money.formatted(limit)} a {period} is reached ({money.formatted(used)} used); "
+            f"it resets at {resets_at:%Y-%m-%d %H:%M} UTC"
+        )
+        self.period = period
+        self.limit = limit
+        self.used = used
+        self.resets_at = resets_at
+
+
 class BalanceTooLarge(Refusal):
     """The credit would bring the wallet over `MAX_BALANCE`."""
 
@@ -32,6 +50,22 @@ class HoldNotOpen(Refusal):
 
 class SourceReused(Refusal):
     """The source has moved money before, with another effect (other wallet, kind or amount)."""
+
+
+class NotCorrectable(Refusal):
+    """The transfer can't be refunded or reversed: there is none, or it is of another wallet or kind."""
+
+
+class RefundTooLarge(Refusal):
+    """Together with earlier ones it would be more than the original; `left` nano-dollars can go back."""
+
+    def __init__(self, amount: int, left: int) -> None:
+        super().__init__(f"{money.formatted(amount)} is more than the {money.formatted(left)} that is left")
+        self.left = left
+
+
+class AnotherTenant(Refusal):
+    """The two wallets belong to different tenants."""
 
 
 class ConfigChanged(Refusal):

@@ -8,6 +8,8 @@ from typing import Any
 
 from ledger import book
 from ledger.errors import Refusal
+from ledger.lots import DEFAULT_PRIORITY
+from ledger.windows import NO_LIMITS, Limits
 from paywalls.users import UserRef
 
 
@@ -36,6 +38,8 @@ class PlaceHold:
     """Reserve `amount` for `seconds`. `hold_id` is the request's own key: the same request holds once.
 
     `wallet` is an account's key, or an end user, whose wallet is made (with the trial credit) where there is none.
+    `limits` are the spend limits for a wallet that has none of its own. A hold of kind "app" is an app's own: nobody
+    asks what became of it where it expires.
     """
 
     wallet: uuid.UUID | UserRef
@@ -44,6 +48,8 @@ class PlaceHold:
     seconds: float
     guard: Guard | None = None
     events: tuple[RequestEvent, ...] = ()
+    limits: Limits = NO_LIMITS
+    kind: str = "request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ class OpenWallet:
 class Capture:
     """Settle a hold: charge `amount`, free the rest. Zero is a settlement without a transfer.
 
-    `watched` is False where it is known that nobody wants an event of the charge.
+    `watched` is False where it is known that nobody wants an event of the charge. `kind` is the transfer's.
     """
 
     wallet: uuid.UUID | UserRef
@@ -67,6 +73,7 @@ class Capture:
     metadata: dict[str, Any] = field(default_factory=dict)
     events: tuple[RequestEvent, ...] = ()
     watched: bool = True
+    kind: str = "usage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +105,16 @@ class Credit:
     lot_kind: str = book.PAID
     expires_at: datetime | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    priority: int = DEFAULT_PRIORITY
+    request_id: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Debit:
-    """Money out of a wallet at once, into a house account; refused where the wallet can't pay it."""
+    """Money out of a wallet at once, into a house account; refused where the wallet can't pay it.
+
+    A debit of kind "charge" counts in the spend windows; `limits` are those for a wallet without its own.
+    """
 
     wallet: uuid.UUID | UserRef
     amount: int
@@ -110,9 +122,87 @@ class Debit:
     kind: str
     counter: str
     metadata: dict[str, Any] = field(default_factory=dict)
+    request_id: uuid.UUID | None = None
+    limits: Limits = NO_LIMITS
 
 
-Operation = OpenWallet | PlaceHold | Capture | Release | Sweep | Credit | Debit
+@dataclass(frozen=True, slots=True)
+class Earn:
+    """Money into a tenant's account of earnings, from a house account; in no lot."""
+
+    wallet: uuid.UUID
+    amount: int
+    source: str
+    kind: str
+    counter: str
+    request_id: uuid.UUID | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Give back a charge or usage (`of`, a transfer), or a part of it; None is all that is left of it."""
+
+    wallet: uuid.UUID
+    of: uuid.UUID
+    amount: int | None
+    source: str
+    kind: str = "refund"
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reverse:
+    """Take back a credit (`of`, a transfer), or a part of it; None is all that is left of it. May make debt."""
+
+    wallet: uuid.UUID
+    of: uuid.UUID
+    amount: int | None
+    source: str
+    kind: str = "reversal"
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Credit from one wallet to another of the same tenant: two transfers through its transit account, or none."""
+
+    wallet: uuid.UUID | UserRef
+    to: uuid.UUID | UserRef
+    amount: int
+    source: str
+    kind: str = "transfer"
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Take a wallet's expired credits."""
+
+    wallet: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Set a wallet's own limits, and the balance below which it counts as low; None is none."""
+
+    wallet: uuid.UUID | UserRef
+    limits: Limits
+    low_balance: int | None
+
+
+# Each of these is one transfer by `source` (a move is two), and is answered by a receipt.
+Sourced = Credit | Debit | Earn | Refund | Reverse | Move
+Operation = OpenWallet | PlaceHold | Capture | Release | Sweep | Expire | Configure | Sourced
+
+
+@dataclass(frozen=True, slots=True)
+class LowBalance:
+    """A wallet's balance fell below its threshold (nano-dollars). Happens once; again after it was above it."""
+
+    account_id: uuid.UUID
+    balance: int
+    threshold: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +215,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The wallet is there."""
+    """The wallet is there, as it was asked for."""
 
     account_id: uuid.UUID
 

@@ -14,6 +14,7 @@ import random
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 from django.db import DatabaseError, connection, transaction
 
@@ -21,7 +22,21 @@ from config.sql import Rows, Work
 from ledger import events, statements
 from ledger.batch import Batch
 from ledger.errors import Contention, Refusal, UnknownPaywall
-from ledger.operations import Capture, Credit, Debit, Operation, Outcome, PlaceHold, Release, Sweep
+from ledger.operations import (
+    Capture,
+    Credit,
+    Expire,
+    Move,
+    Operation,
+    Outcome,
+    PlaceHold,
+    Refund,
+    Release,
+    Reverse,
+    Sourced,
+    Sweep,
+)
+from ledger.state import State
 from ledger.wallets import find_or_make
 from paywalls import users
 from paywalls.users import UserRef
@@ -76,57 +91,75 @@ def backoff(attempt: int) -> float:
 
 def steps(operations: Sequence[Operation]) -> Work:
     """The batch as round trips; returns the outcomes. Run it inside a transaction."""
-    refs = {op.wallet for op in operations if isinstance(op.wallet, UserRef)}
+    refs = {wallet for op in operations for wallet in _wallets_of(op) if isinstance(wallet, UserRef)}
     wallets: dict[UserRef, uuid.UUID] = {}
     gifts: list[Credit] = []
     if refs:
         wallets, gifts = yield from find_or_make(refs)
     # Trial credits go first, so that the batch can spend them. Where another transaction granted one meanwhile, ours
     # is a replay or a refusal, and nobody asked for its outcome.
-    todo = [*gifts, *operations]
+    todo = [*gifts, *(_with_payee(op, wallets) for op in operations)]
     account_ids = [wallets.get(op.wallet) if isinstance(op.wallet, UserRef) else op.wallet for op in todo]
-    batch = yield from _read(todo, account_ids)
+    state, batch = yield from _read(todo, account_ids)
     outcomes: list[Outcome] = []
     for op, account_id in zip(todo, account_ids, strict=True):
         try:
-            if account_id is None:
+            if account_id is None or (isinstance(op, Move) and isinstance(op.to, UserRef)):
                 raise UnknownPaywall(f"there is no paywall {op.wallet}")
             outcomes.append(batch.apply(op, account_id))
         except Refusal as refusal:
             outcomes.append(refusal)
+    # `state.happenings` tells which wallets' balances became low (`operations.LowBalance`), once a crossing.
     told = yield from events.announce(todo, account_ids, outcomes)
-    if writes := batch.writes() + told:
+    if writes := state.writes() + told:
         yield writes
     return outcomes[len(gifts) :]
 
 
+def _wallets_of(op: Operation) -> tuple[uuid.UUID | UserRef, ...]:
+    return (op.wallet, op.to) if isinstance(op, Move) else (op.wallet,)
+
+
+def _with_payee(op: Operation, wallets: dict[UserRef, uuid.UUID]) -> Operation:
+    """A move with its payee's account, where that was found."""
+    if isinstance(op, Move) and isinstance(op.to, UserRef):
+        return replace(op, to=wallets.get(op.to, op.to))
+    return op
+
+
 def _read(operations: Sequence[Operation], account_ids: Sequence[uuid.UUID | None]) -> Work:
     """Lock and read all that the batch needs, in one round trip (two where a credit has expired)."""
-    ids = {account_id for account_id in account_ids if account_id is not None}
+    payees = {op.to for op in operations if isinstance(op, Move) and isinstance(op.to, uuid.UUID)}
+    ids = payees | {account_id for account_id in account_ids if account_id is not None}
     # A capture is known by its hold, other movements by their source.
-    sources = [op.source for op in operations if isinstance(op, Credit | Debit)]
+    sources = [op.source for op in operations if isinstance(op, Sourced)]
     hold_ids = [op.hold_id for op in operations if isinstance(op, PlaceHold | Capture | Release | Sweep)]
     guarded = {op.guard.paywall_id for op in operations if isinstance(op, PlaceHold) and op.guard}
+    corrected = {op.of for op in operations if isinstance(op, Refund | Reverse)}
     # Only what moves money needs the lots; holding and releasing don't.
-    burning = {
+    burning = payees | {
         account_id
         for op, account_id in zip(operations, account_ids, strict=True)
-        if account_id is not None and isinstance(op, Capture | Credit | Debit)
+        if account_id is not None and isinstance(op, Capture | Expire | Sourced)
     }
     plan = {
         "accounts": statements.lock_accounts(ids),
         "lots": statements.live_lots(burning) if burning else None,
+        "named_lots": statements.lots_named_by(corrected) if corrected else None,
         "holds": statements.holds(hold_ids) if hold_ids else None,
         "transfers": statements.transfers_of(sources) if sources else None,
+        "originals": statements.originals(corrected) if corrected else None,
         "configs": users.existing_paywalls(list(guarded)) if guarded else None,
     }
     wanted = {name: statement for name, statement in plan.items() if statement}
-    rows = yield list(wanted.values())
-    batch = Batch(**dict.fromkeys(plan, ()) | dict(zip(wanted, rows, strict=True)))
-    if expired := batch.unread_expired():
+    answers = yield list(wanted.values())
+    rows = dict.fromkeys(plan, ()) | dict(zip(wanted, answers, strict=True))
+    configs = rows.pop("configs")
+    state = State(burning, **rows)
+    if expired := state.unread_expired():
         [lots] = yield [statements.live_lots(expired)]
-        batch.read_lots(lots)
-    return batch
+        state.read_lots(expired, lots)
+    return state, Batch(state, configs)
 
 
 def _drive(work: Work) -> list[Outcome]:

@@ -46,37 +46,55 @@ def insert_accounts(rows: Iterable[tuple[uuid.UUID, uuid.UUID, str, uuid.UUID | 
 
 
 def lock_accounts(account_ids: Collection[uuid.UUID]) -> Statement:
-    """Lock the wallets in id order: the one lock order there is, so that batches can't deadlock.
+    """Lock the running accounts in id order: the one lock order there is, so that batches can't deadlock.
 
     NO KEY: transfers that name the account as a foreign key need not wait. Rows: (id, tenant id, posted, held,
-    version, next expiry, the database's clock); the clock is read after the lock was granted.
+    version, next expiry, day limit, month limit, window day, day used, month used, low balance, is low, the database's
+    clock); the clock is read after the lock was granted.
     """
     return Statement(
         """
-        SELECT id, tenant_id, posted, held, version, next_expiry, clock_timestamp()
-        FROM ledger_account WHERE id = ANY(%s::uuid[]) AND kind = 'wallet'
+        SELECT id, tenant_id, posted, held, version, next_expiry, day_limit, month_limit, window_day, day_used,
+            month_used, low_balance, is_low, clock_timestamp()
+        FROM ledger_account WHERE id = ANY(%s::uuid[]) AND kind IN ('wallet', 'earnings')
         ORDER BY id FOR NO KEY UPDATE
         """,
         (sorted(account_ids),),
     )
 
 
+LOT_COLUMNS = "account_id, id, kind, amount, remaining, created_at, expires_at, priority"
+
+
 def live_lots(account_ids: Collection[uuid.UUID]) -> Statement:
-    """Rows (account id, lot id, kind, amount, remaining, created at, expires at) of the accounts' live lots."""
+    """Rows of LOT_COLUMNS: the accounts' live lots."""
     return Statement(
-        """
-        SELECT account_id, id, kind, amount, remaining, created_at, expires_at
-        FROM ledger_lot WHERE remaining > 0 AND account_id = ANY(%s::uuid[])
-        """,
+        f"SELECT {LOT_COLUMNS} FROM ledger_lot WHERE remaining > 0 AND account_id = ANY(%s::uuid[])",  # noqa: S608
         (list(account_ids),),
     )
 
 
+def lots_named_by(transfer_ids: Collection[uuid.UUID]) -> Statement:
+    """Rows of LOT_COLUMNS: the lots that transfers went to or came from, also those that are burned to the end."""
+    return Statement(
+        f"""
+        SELECT {LOT_COLUMNS} FROM ledger_lot WHERE id IN (
+            SELECT (part->>0)::uuid FROM ledger_transfer t, jsonb_array_elements(t.lots) part
+            WHERE t.id = ANY(%s::uuid[])
+        )
+        """,  # noqa: S608  (no value of anybody's)
+        (list(transfer_ids),),
+    )
+
+
 def holds(hold_ids: Collection[uuid.UUID]) -> Statement:
-    """Rows (id, account id, amount, state, captured, deadline has passed). The account's lock guards them."""
+    """Rows (id, account id, amount, state, captured, counted on, kind, deadline has passed).
+
+    The account's lock guards them.
+    """
     return Statement(
         """
-        SELECT id, account_id, amount, state, captured, expires_at <= clock_timestamp()
+        SELECT id, account_id, amount, state, captured, counted_on, kind, expires_at <= clock_timestamp()
         FROM ledger_hold WHERE id = ANY(%s::uuid[])
         """,
         (list(hold_ids),),
@@ -84,14 +102,29 @@ def holds(hold_ids: Collection[uuid.UUID]) -> Statement:
 
 
 def transfers_of(sources: Collection[str]) -> Statement:
-    """What the sources have moved before: (source, id, wallet id, kind, signed amount, before, after, metadata)."""
+    """What the sources have moved before.
+
+    Rows: (source, id, wallet id, kind, signed amount, transfer it reverses, before, after, metadata).
+    """
     return Statement(
         """
-        SELECT source, id, wallet_id, kind, balance_after - balance_before, balance_before, balance_after,
-            metadata::text
+        SELECT source, id, wallet_id, kind, balance_after - balance_before, reverses_id, balance_before,
+            balance_after, metadata::text
         FROM ledger_transfer WHERE source = ANY(%s::text[])
         """,
         (list(sources),),
+    )
+
+
+def originals(transfer_ids: Collection[uuid.UUID]) -> Statement:
+    """Rows (id, wallet id, kind, amount, debit account, credit account, lots, what was reversed of it before)."""
+    return Statement(
+        """
+        SELECT t.id, t.wallet_id, t.kind, t.amount, t.debit_account_id, t.credit_account_id, t.lots::text,
+            (SELECT COALESCE(SUM(r.amount), 0)::bigint FROM ledger_transfer r WHERE r.reverses_id = t.id)
+        FROM ledger_transfer t WHERE t.id = ANY(%s::uuid[])
+        """,
+        (list(transfer_ids),),
     )
 
 
@@ -99,28 +132,46 @@ def transfers_of(sources: Collection[str]) -> Statement:
 
 
 def update_accounts(rows: Iterable[tuple[Any, ...]]) -> Statement:
-    """(id, posted, held, version, next expiry)"""
+    """(id, posted, held, version, next expiry, window day, day used, month used, is low)"""
     return Statement(
         """
         UPDATE ledger_account a
-        SET posted = new.posted, held = new.held, version = new.version, next_expiry = new.next_expiry
-        FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[])
-            AS new(id, posted, held, version, next_expiry)
+        SET posted = new.posted, held = new.held, version = new.version, next_expiry = new.next_expiry,
+            window_day = new.window_day, day_used = new.day_used, month_used = new.month_used, is_low = new.is_low
+        FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::date[],
+                %s::bigint[], %s::bigint[], %s::boolean[])
+            AS new(id, posted, held, version, next_expiry, window_day, day_used, month_used, is_low)
         WHERE a.id = new.id
         """,
-        _columns(rows, 5),
+        _columns(rows, 9),
+        returns=False,
+    )
+
+
+def configure_accounts(rows: Iterable[tuple[Any, ...]]) -> Statement:
+    """(id, day limit, month limit, low balance)"""
+    return Statement(
+        """
+        UPDATE ledger_account a
+        SET day_limit = new.day_limit, month_limit = new.month_limit, low_balance = new.low_balance
+        FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[])
+            AS new(id, day_limit, month_limit, low_balance)
+        WHERE a.id = new.id
+        """,
+        _columns(rows, 4),
         returns=False,
     )
 
 
 def insert_holds(rows: Iterable[tuple[Any, ...]]) -> Statement:
-    """(id, account id, amount, state, captured, expires at)"""
+    """(id, created at, account id, amount, state, captured, counted on, kind, expires at)"""
     return Statement(
         """
-        INSERT INTO ledger_hold (id, account_id, amount, state, captured, expires_at)
-        SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::text[], %s::bigint[], %s::timestamptz[])
+        INSERT INTO ledger_hold (id, created_at, account_id, amount, state, captured, counted_on, kind, expires_at)
+        SELECT * FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::bigint[], %s::text[], %s::bigint[],
+            %s::date[], %s::text[], %s::timestamptz[])
         """,
-        _columns(rows, 6),
+        _columns(rows, 9),
         returns=False,
     )
 
@@ -139,32 +190,58 @@ def update_holds(rows: Iterable[tuple[Any, ...]]) -> Statement:
 
 
 def insert_transfers(rows: Iterable[tuple[Any, ...]]) -> Statement:
-    """(id, tenant, kind, source, debit, credit, amount, wallet, before, after, version, request, lots, metadata)"""
+    """(id, created at, tenant, kind, source, debit, credit, amount, wallet, before, after, version, request, reverses,
+    lots, metadata)"""
     return Statement(
         """
-        INSERT INTO ledger_transfer (id, tenant_id, kind, source, debit_account_id, credit_account_id, amount,
-            wallet_id, balance_before, balance_after, version, request_id, lots, metadata)
-        SELECT id, tenant, kind, source, debit, credit, amount,
-            wallet, before, after, version, request, lots::jsonb, metadata::jsonb
-        FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::uuid[], %s::bigint[],
-                %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::uuid[], %s::text[], %s::text[])
-            AS new(id, tenant, kind, source, debit, credit, amount,
-                wallet, before, after, version, request, lots, metadata)
+        INSERT INTO ledger_transfer (id, created_at, tenant_id, kind, source, debit_account_id, credit_account_id,
+            amount, wallet_id, balance_before, balance_after, version, request_id, reverses_id, lots, metadata)
+        SELECT id, created, tenant, kind, source, debit, credit,
+            amount, wallet, before, after, version, request, reverses, lots::jsonb, metadata::jsonb
+        FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::uuid[],
+                %s::bigint[], %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::uuid[], %s::uuid[],
+                %s::text[], %s::text[])
+            AS new(id, created, tenant, kind, source, debit, credit,
+                amount, wallet, before, after, version, request, reverses, lots, metadata)
         """,
-        _columns(rows, 14),
+        _columns(rows, 16),
         returns=False,
     )
 
 
 def write_lots(rows: Iterable[tuple[Any, ...]]) -> Statement:
-    """(id, account id, kind, amount, remaining, created at, expires at): new ones in, of known ones what remains."""
+    """Rows of LOT_COLUMNS: new lots go in, of known ones what remains is changed."""
+    return Statement(
+        f"""
+        INSERT INTO ledger_lot ({LOT_COLUMNS})
+        SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::bigint[], %s::bigint[],
+            %s::timestamptz[], %s::timestamptz[], %s::smallint[])
+        ON CONFLICT (id) DO UPDATE SET remaining = excluded.remaining
+        """,  # noqa: S608  (no value of anybody's)
+        _columns(rows, 8),
+        returns=False,
+    )
+
+
+def open_items(rows: Iterable[tuple[Any, ...]]) -> Statement:
+    """Reconciliation items of holds that expired: (id, hold id, deadline)."""
     return Statement(
         """
-        INSERT INTO ledger_lot (id, account_id, kind, amount, remaining, created_at, expires_at)
-        SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::bigint[], %s::bigint[],
-            %s::timestamptz[], %s::timestamptz[])
-        ON CONFLICT (id) DO UPDATE SET remaining = excluded.remaining
+        INSERT INTO ledger_reconciliationitem (id, hold_id, deadline)
+        SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[])
         """,
-        _columns(rows, 7),
+        _columns(rows, 3),
+        returns=False,
+    )
+
+
+def charge_items(hold_ids: Collection[uuid.UUID]) -> Statement:
+    """Settlements that came after all: their items are charged, also where they had been released by then."""
+    return Statement(
+        """
+        UPDATE ledger_reconciliationitem SET state = 'charged', closed_at = clock_timestamp()
+        WHERE hold_id = ANY(%s::uuid[])
+        """,
+        (list(hold_ids),),
         returns=False,
     )

@@ -76,7 +76,7 @@ class TestHolds:
         held = book.place_hold(wallet(lot(100)), hold(50), NOW)
         change = book.capture(held.account, held.hold, 0, NOW)
         assert change.movements == ()
-        assert change.account == wallet(lot(100))
+        assert (change.account.posted, change.account.held, change.account.lots) == (100, 0, (lot(100),))
 
 
 class TestLots:

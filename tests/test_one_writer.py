@@ -15,7 +15,7 @@ PRODUCT = [
 ]
 # The statements of posting, and who may send them.
 WRITER = ROOT / "ledger" / "statements.py"
-SENDERS = {ROOT / "ledger" / name for name in ("batch.py", "posting.py", "wallets.py")}
+SENDERS = {ROOT / "ledger" / name for name in ("state.py", "posting.py", "wallets.py")}
 
 MONEY = {"Account", "Transfer", "Hold", "Lot"}
 ORM_WRITES = {

@@ -11,7 +11,10 @@ class Account(Row):
 
     `posted` is what the wallet owns, `held` what open holds reserve of it, `version` the number of transfers that
     touched it, `next_expiry` the earliest expiry among its lots. A balance row that every charge of a tenant
-    updates would halve the throughput, so a house account keeps none of these.
+    updates would halve the throughput, so a house account keeps none of these; earnings do, to be withdrawn from.
+
+    `day_used` and `month_used` are what was held or spent on `window_day` (UTC) and in its month; see
+    `ledger/windows.py`. `is_low` remembers that the balance is below `low_balance`, so that it is told once.
     """
 
     class Kind(models.TextChoices):
@@ -21,6 +24,13 @@ class Account(Row):
         SANDBOX = "sandbox", "Sandbox checkout (no real money)"
         PROMOTIONS = "promotions", "Promotions and trials"
         BREAKAGE = "breakage", "Breakage (expired credit)"
+        TRANSIT = "transit", "Transit between wallets"
+        ADJUSTMENTS = "adjustments", "Operators' adjustments"
+        EARNINGS = "earnings", "Earnings"
+        PAYOUTS = "payouts", "Payouts"
+
+    # The kinds that keep a running balance.
+    RUNNING = (Kind.WALLET, Kind.EARNINGS)
 
     tenant = models.ForeignKey("paywalls.Tenant", on_delete=models.PROTECT, related_name="accounts")
     kind = models.CharField(max_length=24, choices=Kind)
@@ -31,6 +41,13 @@ class Account(Row):
     held = models.BigIntegerField(default=0, editable=False)
     version = models.BigIntegerField(default=0, editable=False)
     next_expiry = models.DateTimeField(null=True, blank=True, editable=False)
+    day_limit = models.BigIntegerField(null=True, blank=True)
+    month_limit = models.BigIntegerField(null=True, blank=True)
+    window_day = models.DateField(null=True, blank=True, editable=False)
+    day_used = models.BigIntegerField(default=0, db_default=0, editable=False)
+    month_used = models.BigIntegerField(default=0, db_default=0, editable=False)
+    low_balance = models.BigIntegerField(null=True, blank=True)
+    is_low = models.BooleanField(default=False, db_default=False, editable=False)
 
     class Meta:
         constraints = [
@@ -41,8 +58,17 @@ class Account(Row):
             ),
             models.CheckConstraint(condition=Q(held__gte=0), name="account_held_not_negative"),
             models.CheckConstraint(
-                condition=Q(kind="wallet") | Q(posted=0, held=0, version=0, user=None),
+                condition=Q(kind__in=["wallet", "earnings"]) | Q(posted=0, held=0, version=0),
                 name="account_house_keeps_no_balance",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="wallet") | Q(user=None), name="account_house_has_no_owner"
+            ),
+            models.CheckConstraint(
+                condition=Q(day_limit=None) | Q(day_limit__gte=0), name="account_day_limit_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(month_limit=None) | Q(month_limit__gte=0), name="account_month_limit_not_negative"
             ),
             models.CheckConstraint(
                 condition=~Q(kind="wallet") | Q(user__isnull=False), name="account_wallet_has_an_owner"

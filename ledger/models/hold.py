@@ -12,8 +12,12 @@ class Hold(Row):
 
     The key is the request's own key, so that one request can't hold twice. Open becomes captured (money moved, at
     most once), released (nothing moved), or expired (the sweeper took it after the deadline: its process died; the
-    request counts as lost).
+    request counts as lost). `counted_on` is the day (UTC) in whose spend windows it counts.
     """
+
+    class Kind(models.TextChoices):
+        REQUEST = "request", "A request of the gateway"
+        APP = "app", "An app's own"
 
     class State(models.TextChoices):
         OPEN = "open"
@@ -27,7 +31,9 @@ class Hold(Row):
     amount = models.BigIntegerField()
     state = models.CharField(max_length=16, choices=State, default=State.OPEN)
     captured = models.BigIntegerField(default=0)
+    kind = models.CharField(max_length=16, choices=Kind, default=Kind.REQUEST, db_default=Kind.REQUEST)
     expires_at = models.DateTimeField()
+    counted_on = models.DateField(null=True, blank=True, editable=False)
 
     class Meta:
         constraints = [

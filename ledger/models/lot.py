@@ -4,11 +4,15 @@ from django.db import models
 from django.db.models import F, Q
 
 from config.models import Row
+from ledger.lots import DEFAULT_PRIORITY
 from ledger.models.account import Account
 
 
 class Lot(Row):
-    """A credit of `amount` nano-dollars of which `remaining` can still burn, until `expires_at` if it has one."""
+    """A credit of `amount` nano-dollars of which `remaining` can still burn, until `expires_at` if it has one.
+
+    The smallest `priority` burns first; the rest of the order is in `ledger/lots.py`.
+    """
 
     class Kind(models.TextChoices):
         PAID = "paid", "Paid"
@@ -19,6 +23,7 @@ class Lot(Row):
     kind = models.CharField(max_length=16, choices=Kind)
     amount = models.BigIntegerField()
     remaining = models.BigIntegerField()
+    priority = models.SmallIntegerField(default=DEFAULT_PRIORITY, db_default=DEFAULT_PRIORITY)
     expires_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -12,16 +12,23 @@ class Transfer(Row):
 
     `source` names the cause and is unique for ever: the same cause can't move money twice. `wallet` is the one side
     that keeps a running balance, with that balance before and after, and its gapless `version`. `lots` says which
-    credits the amount came from or went to: a list of [lot id, nano-dollars]. A trigger refuses UPDATE, DELETE and
-    TRUNCATE.
+    credits the amount came from or went to: a list of [lot id, nano-dollars]. A refund or reversal `reverses` an
+    earlier transfer, or a part of it. A trigger refuses UPDATE, DELETE and TRUNCATE.
     """
 
     class Kind(models.TextChoices):
         DEPOSIT = "deposit", "Deposit"
+        GRANT = "grant", "Grant"
         TRIAL = "trial", "Trial credit"
         USAGE = "usage", "Usage"
         CHARGE = "charge", "Charge"
         EXPIRY = "expiry", "Expired credit"
+        REFUND = "refund", "Refund"
+        REVERSAL = "reversal", "Reversal"
+        TRANSFER = "transfer", "Transfer between wallets"
+        EARNING = "earning", "Earning"
+        WITHDRAWAL = "withdrawal", "Withdrawal"
+        ADJUSTMENT = "adjustment", "Adjustment by an operator"
 
     public_kind = "activity"
 
@@ -46,6 +53,9 @@ class Transfer(Row):
     balance_after = models.BigIntegerField()
     version = models.BigIntegerField()
     request_id = models.UUIDField(null=True, blank=True)
+    reverses = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals", db_index=False
+    )
     lots = models.JSONField(default=list)
     metadata = models.JSONField(default=dict)
 
@@ -68,6 +78,7 @@ class Transfer(Row):
             models.Index(
                 fields=["request_id"], name="transfer_request", condition=Q(request_id__isnull=False)
             ),
+            models.Index(fields=["reverses"], name="transfer_reverses", condition=Q(reverses__isnull=False)),
             models.Index(fields=["tenant", "-created_at"], name="transfer_tenant_date"),
         ]
 

@@ -1,0 +1,74 @@
+"""Lots: credits that burn, and the order in which they do. Pure; amounts are nano-dollars."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+PAID, GRANTED, TRIAL = "paid", "granted", "trial"
+
+# Where a lot stands that was given no priority; a smaller number burns sooner.
+DEFAULT_PRIORITY = 50
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+# What each lot gained (or gave, below zero).
+Parts = tuple[tuple[uuid.UUID, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """A credit of which `remaining` can still burn."""
+
+    id: uuid.UUID
+    kind: str
+    amount: int
+    remaining: int
+    created_at: datetime
+    expires_at: datetime | None = None
+    priority: int = DEFAULT_PRIORITY
+
+    @property
+    def burn_key(self) -> tuple[int, datetime, bool, datetime, uuid.UUID]:
+        """Smallest priority first, then soonest expiry, then granted before paid, then oldest, then id."""
+        return (self.priority, self.expires_at or _NEVER, self.kind == PAID, self.created_at, self.id)
+
+    def has_expired(self, now: datetime) -> bool:
+        """Whether its time is over; at the very moment of its expiry it is."""
+        return self.expires_at is not None and self.expires_at <= now
+
+
+def in_order(lots: Iterable[Lot]) -> tuple[Lot, ...]:
+    """The lots of which something is left, as they burn."""
+    return tuple(sorted((lot for lot in lots if lot.remaining), key=lambda lot: lot.burn_key))
+
+
+def burn(
+    lots: tuple[Lot, ...], amount: int, *, first: uuid.UUID | None = None
+) -> tuple[tuple[Lot, ...], Parts]:
+    """Take `amount` from the lots in order, from `first` before the others; what they lack is in no part."""
+    queue = lots if first is None else tuple(sorted(lots, key=lambda lot: lot.id != first))
+    left: dict[uuid.UUID, Lot] = {}
+    burned = []
+    for lot in queue:
+        if not amount:
+            break
+        part = min(amount, lot.remaining)
+        amount -= part
+        burned.append((lot.id, -part))
+        left[lot.id] = replace(lot, remaining=lot.remaining - part)
+    if not burned:
+        return lots, ()
+    rest = (left.get(lot.id, lot) for lot in lots)
+    return tuple(lot for lot in rest if lot.remaining), tuple(burned)
+
+
+def put(lots: tuple[Lot, ...], parts: Iterable[tuple[Lot, int]]) -> tuple[tuple[Lot, ...], Parts]:
+    """Add to lots what they gain; a lot that is not among them (new, or burned to the end) joins them."""
+    live = {lot.id: lot for lot in lots}
+    gained = []
+    for lot, part in parts:
+        known = live.get(lot.id, replace(lot, remaining=0))
+        live[lot.id] = replace(known, remaining=known.remaining + part)
+        gained.append((lot.id, part))
+    return in_order(live.values()), tuple(gained)

@@ -1,0 +1,264 @@
+"""What a batch has read and what it has made of it: wallets, lots, holds, known sources; and the rows that result."""
+
+import uuid
+from collections.abc import Callable, Iterable, Set
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from config import ids
+from config.sql import Statement
+from ledger import book, statements
+from ledger.corrections import Original
+from ledger.lots import Lot, in_order
+from ledger.models.reconciliation import TIME_TO_RECONCILE
+from ledger.operations import LowBalance, Receipt
+from ledger.windows import Limits, Windows
+
+Row = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class WalletState:
+    """A locked account: as it was read, and as the batch has made it so far."""
+
+    id: uuid.UUID
+    tenant_id: uuid.UUID
+    read: book.Account
+    now: book.Account
+    next_expiry: datetime | None
+    limits: Limits
+    low_balance: int | None
+    was_low: bool
+    is_low: bool
+    lots_read: bool = False
+    configured: bool = False
+
+    @property
+    def expiry_to_write(self) -> datetime | None:
+        return self.now.next_expiry if self.lots_read else self.next_expiry
+
+
+@dataclass(slots=True)
+class HoldState:
+    """A hold of the batch; `expires_at` is set for those that the batch places."""
+
+    account_id: uuid.UUID
+    now: book.Hold
+    kind: str
+    overdue: bool = False
+    expires_at: datetime | None = None
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a source has done before; `signed` is the change of the wallet's balance."""
+
+    kind: str
+    signed: int
+    reverses: uuid.UUID | None
+    receipt: Receipt
+
+
+@dataclass(slots=True)
+class OriginalState:
+    """A transfer to be refunded or reversed, with its accounts."""
+
+    wallet_id: uuid.UUID
+    kind: str
+    debit: uuid.UUID
+    credit: uuid.UUID
+    now: Original
+
+    def correct(self, amount: int) -> None:
+        self.now = replace(self.now, corrected=self.now.corrected + amount)
+
+
+class State:
+    """The rows behind a batch. `writes()` are the statements that make its result last, one a table at the most."""
+
+    def __init__(
+        self,
+        burning: Set[uuid.UUID],
+        accounts: Iterable[Row],
+        lots: Iterable[Row],
+        named_lots: Iterable[Row],
+        holds: Iterable[Row],
+        transfers: Iterable[Row],
+        originals: Iterable[Row],
+    ) -> None:
+        self.wallets: dict[uuid.UUID, WalletState] = {}
+        # Every lot that was read or made, with what remained of it in the database (None: it is new).
+        self._lots: dict[uuid.UUID, tuple[uuid.UUID, Lot, int | None]] = {}
+        for row in accounts:
+            self._read_account(row)
+        self.read_lots(burning, lots)
+        for row in named_lots:
+            self._lot(row)
+        self.holds = {
+            hold_id: HoldState(
+                account_id, book.Hold(hold_id, amount, state, captured, counted_on), kind, overdue
+            )
+            for hold_id, account_id, amount, state, captured, counted_on, kind, overdue in holds
+        }
+        self.known: dict[str, Known] = {}
+        for source, transfer_id, wallet_id, kind, signed, reverses, before, after, metadata in transfers:
+            receipt = Receipt(
+                transfer_id, wallet_id, abs(signed), before, after, orjson.loads(metadata), True
+            )
+            self.known[source] = Known(kind, signed, reverses, receipt)
+        self.originals = {row[0]: self._original(row) for row in originals}
+        self.transfers: list[Row] = []
+        self.happenings: list[LowBalance] = []
+        self.lost: list[uuid.UUID] = []
+        self.found: list[uuid.UUID] = []
+
+    def _read_account(self, row: Row) -> None:
+        (
+            account_id,
+            tenant_id,
+            posted,
+            held,
+            version,
+            next_expiry,
+            day,
+            month,
+            *windows,
+            low,
+            is_low,
+            clock,
+        ) = row
+        state = book.Account(posted, held, version, (), Windows(*windows))
+        self.wallets[account_id] = WalletState(
+            account_id, tenant_id, state, state, next_expiry, Limits(day, month), low, is_low, is_low
+        )
+        # One clock for all processes: the database's, read after the locks were granted.
+        self.clock: datetime = clock
+
+    def unread_expired(self) -> set[uuid.UUID]:
+        """The wallets of which a lot has expired whose lots were not read: they need them after all."""
+        return {
+            wallet.id
+            for wallet in self.wallets.values()
+            if wallet.next_expiry and wallet.next_expiry <= self.clock and not wallet.lots_read
+        }
+
+    def read_lots(self, account_ids: Set[uuid.UUID], rows: Iterable[Row]) -> None:
+        """Take in all the live lots of these wallets, before anything is applied."""
+        per_wallet: dict[uuid.UUID, list[Lot]] = {}
+        for row in rows:
+            per_wallet.setdefault(row[0], []).append(self._lot(row))
+        for account_id in account_ids & self.wallets.keys():
+            wallet = self.wallets[account_id]
+            wallet.read = wallet.now = replace(wallet.read, lots=in_order(per_wallet.get(account_id, ())))
+            wallet.lots_read = True
+
+    def _lot(self, row: Row) -> Lot:
+        account_id, *columns = row
+        lot = Lot(*columns)
+        self._lots[lot.id] = (account_id, lot, lot.remaining)
+        return lot
+
+    def _original(self, row: Row) -> OriginalState:
+        _, wallet_id, kind, amount, debit, credit, lots, corrected = row
+        parts = tuple(
+            (self._lots[lot_id][1], abs(part))
+            for lot_id, part in ((uuid.UUID(lot_id), part) for lot_id, part in orjson.loads(lots))
+        )
+        return OriginalState(wallet_id, kind, debit, credit, Original(amount, parts, corrected))
+
+    # --- What the batch makes of it ------------------------------------------------------------------------
+
+    def become(self, wallet: WalletState, change: book.Change) -> None:
+        """Make the change the wallet's state, and tell where it brought the balance below its threshold."""
+        for lot in change.new_lots:
+            self._lots[lot.id] = (wallet.id, lot, None)
+        wallet.now = change.account
+        self.watch(wallet)
+
+    def watch(self, wallet: WalletState) -> None:
+        """Notice a crossing of the threshold: down it happens, up only clears the way for the next one."""
+        is_low = wallet.low_balance is not None and wallet.now.posted < wallet.low_balance
+        if is_low and not wallet.is_low:
+            assert wallet.low_balance is not None
+            self.happenings.append(LowBalance(wallet.id, wallet.now.posted, wallet.low_balance))
+        wallet.is_low = is_low
+
+    def writes(self) -> list[Statement]:
+        """One statement for each table that changes; none where nothing does."""
+        wallets, holds = self.wallets.values(), self.holds.values()
+        plan: tuple[tuple[Callable[[list[Any]], Statement], list[Any]], ...] = (
+            (statements.update_accounts, [_account_row(w) for w in wallets if _has_changed(w)]),
+            (statements.configure_accounts, [_settings_row(w) for w in wallets if w.configured]),
+            (statements.insert_holds, [self._hold_row(hold) for hold in holds if hold.expires_at]),
+            (statements.update_holds, [_resolution(h) for h in holds if h.changed and not h.expires_at]),
+            (statements.write_lots, list(self._changed_lots())),
+            (statements.insert_transfers, self.transfers),
+            (statements.open_items, [self._item_row(hold_id) for hold_id in self.lost]),
+            (statements.charge_items, self.found),
+        )
+        return [write(rows) for write, rows in plan if rows]
+
+    def _hold_row(self, hold: HoldState) -> Row:
+        now = hold.now
+        return (
+            now.id,
+            self.clock,
+            hold.account_id,
+            now.amount,
+            now.state,
+            now.captured,
+            now.counted_on,
+            hold.kind,
+            hold.expires_at,
+        )
+
+    def _item_row(self, hold_id: uuid.UUID) -> Row:
+        return (ids.new(), hold_id, self.clock + TIME_TO_RECONCILE)
+
+    def _changed_lots(self) -> Iterable[Row]:
+        left = {lot.id: lot.remaining for wallet in self.wallets.values() for lot in wallet.now.lots}
+        for lot_id, (account_id, lot, before) in self._lots.items():
+            remaining = left.get(lot_id, 0)
+            # A lot may have been read only because a transfer names it, which was another wallet's.
+            if before != remaining and account_id in self.wallets and self.wallets[account_id].lots_read:
+                yield (
+                    account_id,
+                    lot_id,
+                    lot.kind,
+                    lot.amount,
+                    remaining,
+                    lot.created_at,
+                    lot.expires_at,
+                    lot.priority,
+                )
+
+
+def _has_changed(wallet: WalletState) -> bool:
+    return wallet.now != wallet.read or wallet.is_low != wallet.was_low
+
+
+def _account_row(wallet: WalletState) -> Row:
+    now, windows = wallet.now, wallet.now.windows
+    return (
+        wallet.id,
+        now.posted,
+        now.held,
+        now.version,
+        wallet.expiry_to_write,
+        windows.day,
+        windows.day_used,
+        windows.month_used,
+        wallet.is_low,
+    )
+
+
+def _settings_row(wallet: WalletState) -> Row:
+    return (wallet.id, wallet.limits.day, wallet.limits.month, wallet.low_balance)
+
+
+def _resolution(hold: HoldState) -> Row:
+    return (hold.now.id, hold.now.state, hold.now.captured)
