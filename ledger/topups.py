@@ -6,11 +6,12 @@ from contextlib import suppress
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from config import money
-from ledger import services
+from ledger import services, topup_events
 from ledger.errors import SourceReused
 from ledger.models import TopUpLink, Transfer
 from paywalls.models import EndUser, Paywall
@@ -44,9 +45,18 @@ def link_for(user: EndUser) -> str:
     """
     soonest = timezone.now() + timedelta(seconds=settings.TOPUP_LINK_SECONDS / 2)
     unpaid = TopUpLink.objects.filter(user=user, paid_at=None, expires_at__gte=soonest)
-    link = unpaid.order_by("-expires_at").first() or TopUpLink.objects.create(
-        user=user, expires_at=timezone.now() + timedelta(seconds=settings.TOPUP_LINK_SECONDS)
-    )
+    return _url(unpaid.order_by("-expires_at").first() or _make_link(user))
+
+
+def _make_link(user: EndUser) -> TopUpLink:
+    until = timezone.now() + timedelta(seconds=settings.TOPUP_LINK_SECONDS)
+    with transaction.atomic():
+        link = TopUpLink.objects.create(user=user, expires_at=until)
+        topup_events.link_created(link, _url(link))
+    return link
+
+
+def _url(link: TopUpLink) -> str:
     return f"{settings.PUBLIC_URL}/t/{token_of(link.id)}"
 
 
@@ -100,7 +110,9 @@ def pay_in_sandbox(link: TopUpLink, amount: int) -> None:
     user = UserRef(link.user.paywall_id, link.user.external_id)
     with suppress(SourceReused):  # a click before this one paid another amount
         services.sandbox_deposit(user, amount, source=_source(link))
-    TopUpLink.objects.filter(id=link.id, paid_at=None).update(paid_at=timezone.now())
+    with transaction.atomic():
+        if TopUpLink.objects.filter(id=link.id, paid_at=None).update(paid_at=timezone.now()):
+            topup_events.checkout_completed(link, amount)
 
 
 def paid_amount(link: TopUpLink) -> int | None:

@@ -3,8 +3,10 @@
 import hashlib
 import secrets
 
+from django.db import transaction
 from django.db.models.functions import Now
 
+from paywalls import events
 from paywalls.errors import InvalidSetting
 from paywalls.models import Paywall, PaywallKey
 
@@ -51,6 +53,16 @@ def revoke_key(key: PaywallKey) -> bool:
     revoked = PaywallKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=Now())
     key.refresh_from_db(fields=["revoked_at"])
     return bool(revoked)
+
+
+def replace_key(key: PaywallKey, *, actor_type: str, actor_id: str) -> str | None:
+    """Revoke a key and answer a new one of its paywall; None where it was revoked before."""
+    with transaction.atomic():
+        if not revoke_key(key):
+            return None
+        plain = issue_key(key.paywall)
+        events.secret_rotated(key.paywall_id, plain[-4:], actor_type, actor_id)
+    return plain
 
 
 def find(plain: str) -> PaywallKey | None:

@@ -47,8 +47,8 @@ def replace(page: ModelAdmin, request: HttpRequest, chosen: Sequence[PaywallKey]
     issued = []
     with transaction.atomic():
         for key in chosen:
-            if keys.revoke_key(key):
-                plain = keys.issue_key(key.paywall)
+            actor = request.user.get_username()
+            if plain := keys.replace_key(key, actor_type="operator", actor_id=actor):
                 issued.append((key.paywall, plain))
                 page.log_change(request, key, f"Replaced by the key …{plain[-4:]}.")
     return _show(page, request, issued, back=request.get_full_path())
