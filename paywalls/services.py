@@ -10,10 +10,11 @@ from decimal import Decimal
 from typing import Any, TypedDict, Unpack
 from urllib.parse import urlsplit
 
+from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from config import secrets
-from paywalls import rules
+from paywalls import events, rules
 from paywalls.errors import InvalidSetting
 from paywalls.models import Paywall, PaywallModel, Provider, Tenant
 from paywalls.models.catalogue import DEFAULT_MAX_OUTPUT_TOKENS
@@ -132,7 +133,10 @@ def create_provider(paywall: Paywall, *, name: str, base_url: str, api_key: str 
     """A new provider of the paywall; its key is stored encrypted. Raises InvalidSetting."""
     stored = check_provider(paywall, None, name=name, base_url=base_url, api_key=api_key)
     stored["api_key"] = secrets.encrypt(stored["api_key"])
-    return Provider.objects.create(paywall=paywall, **stored)
+    with transaction.atomic():
+        made = Provider.objects.create(paywall=paywall, **stored)
+        events.updated(paywall.pk, [(f"providers.{made.name}", f"providers.{made.name} added")])
+    return made
 
 
 def update_provider(provider: Provider, **settings: Unpack[ProviderSettings]) -> bool:
@@ -192,7 +196,10 @@ def create_model(
         description=description,
         max_output_tokens=max_output_tokens,
     )
-    return PaywallModel.objects.create(paywall=paywall, **stored)
+    with transaction.atomic():
+        made = PaywallModel.objects.create(paywall=paywall, **stored)
+        events.updated(paywall.pk, [(f"models.{made.model_id}", f"models.{made.model_id} added")])
+    return made
 
 
 def update_model(model: PaywallModel, **settings: Unpack[ModelSettings]) -> bool:
@@ -251,9 +258,19 @@ def _holds(token: str, plain: str) -> bool:
 
 
 def _write_changes(row: Model, stored: Mapping[str, Any]) -> bool:
-    changed = [name for name, value in stored.items() if getattr(row, name) != value]
-    for name in changed:
-        setattr(row, name, stored[name])
-    if changed:
-        row.save(update_fields=changed)
-    return bool(changed)
+    changed = {name: value for name, value in stored.items() if getattr(row, name) != value}
+    if not changed:
+        return False
+    before = {name: getattr(row, name) for name in changed}
+    for name, value in changed.items():
+        setattr(row, name, value)
+    with transaction.atomic():
+        row.save(update_fields=list(changed))
+        match row:
+            case Paywall():
+                events.updated(row.pk, events.changes("", before, changed))
+            case Provider():
+                events.updated(row.paywall_id, events.changes(f"providers.{row.name}.", before, changed))
+            case PaywallModel():
+                events.updated(row.paywall_id, events.changes(f"models.{row.model_id}.", before, changed))
+    return True
