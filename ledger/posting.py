@@ -30,6 +30,7 @@ from ledger.operations import (
     Operation,
     Outcome,
     PlaceHold,
+    Receipt,
     Refund,
     Release,
     Reverse,
@@ -76,6 +77,13 @@ def post_one(operation: Operation) -> Outcome:
     if isinstance(outcome, Refusal):
         raise outcome
     return outcome
+
+
+def post_receipt(operation: Sourced) -> Receipt:
+    """The receipt of one movement. Raises its Refusal, or Contention."""
+    receipt = post_one(operation)
+    assert isinstance(receipt, Receipt)
+    return receipt
 
 
 def is_retryable(error: Exception) -> bool:

@@ -1,0 +1,35 @@
+"""The verbs of money, for everybody but the gateway. Each is idempotent by its `source`; amounts are nano-dollars.
+
+A verb answers the receipt of its transfer, the first one where the source is known (`replayed`). It raises the ledger's
+refusal where it changes nothing, SourceReused where the source had another effect, and Contention where the database
+stayed busy.
+"""
+
+from ledger.services.charges import charge, refund
+from ledger.services.credits import adjust, deposit, expire_credits, grant, reverse, sandbox_deposit
+from ledger.services.earnings import earn, withdraw
+from ledger.services.holds import capture, hold, release, settle, sweep_stale_holds
+from ledger.services.wallets import WalletSettings, configure_wallet, ensure_user, transfer, wallet_settings
+
+__all__ = [
+    "WalletSettings",
+    "adjust",
+    "capture",
+    "charge",
+    "configure_wallet",
+    "deposit",
+    "earn",
+    "ensure_user",
+    "expire_credits",
+    "grant",
+    "hold",
+    "refund",
+    "release",
+    "reverse",
+    "sandbox_deposit",
+    "settle",
+    "sweep_stale_holds",
+    "transfer",
+    "wallet_settings",
+    "withdraw",
+]
