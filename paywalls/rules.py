@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,12 +20,16 @@ from config.money import MAX_AMOUNT, NANO
 from paywalls.errors import InvalidSetting
 from paywalls.models import Paywall
 from paywalls.models.catalogue import SANDBOX_MODELS, SANDBOX_URL
+from paywalls.pricing import MAX_TIERS
+from paywalls.surfaces import SURFACES
 
 Rule = Callable[[Any], Any]
 
 MAX_MARKUP_PERCENT = 10_000
 # With the highest price and markup, a request of this many tokens still costs less than a BIGINT holds.
 MAX_OUTPUT_TOKENS = 10_000_000
+# No prompt is larger.
+MAX_TIER_TOKENS = 100_000_000
 
 _PERCENT = re.compile(r"\d{1,5}(\.\d{1,4})?", re.ASCII)
 _PERCENT_MESSAGE = (
@@ -98,6 +103,49 @@ def amount(nano: int) -> int:
     return nano
 
 
+def optional(rule: Rule) -> Rule:
+    """The rule, or None."""
+    return lambda value: None if value is None else rule(value)
+
+
+def tier_start(count: int) -> int:
+    """The size of a prompt above which a tier's prices apply."""
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_TIER_TOKENS:
+        raise InvalidSetting(f"must be a whole number of tokens from 1 to {MAX_TIER_TOKENS}")
+    return count
+
+
+def tiers(cards: list[dict[str, Any]]) -> list[dict[str, int]]:
+    """Prices by the size of the prompt, as they are stored: a cache price that is absent is left out."""
+    if not isinstance(cards, list) or len(cards) > MAX_TIERS:
+        raise InvalidSetting(f"must be a list of at most {MAX_TIERS} tiers")
+    stored = [{name: value for name, value in card.items() if value is not None} for card in cards]
+    for card in stored:
+        tier_start(card.get("above", 0))
+        for name in {"prompt", "completion", *card} - {"above"}:
+            amount(card.get(name, -1))
+    if any(later["above"] <= earlier["above"] for earlier, later in pairwise(stored)):
+        raise InvalidSetting("must go up: each tier is above more tokens than the one before")
+    return stored
+
+
+def yes(value: bool) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise InvalidSetting("must be true or false")
+    return value
+
+
+def confirmed(prices: Mapping[str, Any]) -> None:
+    """Zero is a price where the operator confirms it, and free is what has no other price."""
+    parts = ("prompt_price", "completion_price", "request_price", "minimum_price", "image_price")
+    if prices["free"]:
+        if any(prices[name] for name in (*parts, "cache_read_price", "cache_write_price", "tiers")):
+            raise InvalidSetting("must not be set for a model that has a price", param="free")
+    elif not any(prices[name] for name in parts):
+        raise InvalidSetting("must be set to true where every price is zero, to confirm it", param="free")
+
+
 def parse_percent(text: str) -> Decimal:
     """The percentage in a decimal string such as "20" or "12.5"."""
     if not _PERCENT.fullmatch(text):
@@ -124,6 +172,16 @@ def credit_rate(count: int) -> int:
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= NANO:
         raise InvalidSetting(f"must be a whole number from 1 to {NANO}")
     return count
+
+
+def surfaces(names: list[Any]) -> list[str]:
+    """The APIs that a provider speaks, each once; none leaves it to the provider's address."""
+    unknown = [name for name in names if name not in SURFACES]
+    if unknown:
+        raise InvalidSetting(
+            f"must list some of {', '.join(SURFACES)}; {str(unknown[0])[:32]!r} is none of them"
+        )
+    return sorted(set(names))
 
 
 def base_url(text: str) -> str:
@@ -177,7 +235,12 @@ PAYWALL: Mapping[str, Rule] = {
     "trial_credit": amount,
     "markup_percent": percent,
 }
-PROVIDER: Mapping[str, Rule] = {"name": line(64), "base_url": base_url, "api_key": secret}
+PROVIDER: Mapping[str, Rule] = {
+    "name": line(64),
+    "base_url": base_url,
+    "api_key": secret,
+    "surfaces": surfaces,
+}
 MODEL: Mapping[str, Rule] = {
     "model_id": line(128),
     "upstream_model": line(128),
@@ -185,8 +248,21 @@ MODEL: Mapping[str, Rule] = {
     "description": prose(2_000),
     "prompt_price": amount,
     "completion_price": amount,
+    "cache_read_price": optional(amount),
+    "cache_write_price": optional(amount),
     "request_price": amount,
     "minimum_price": amount,
+    "image_price": amount,
+    "tiers": tiers,
+    "free": yes,
+    "prompt_cost": optional(amount),
+    "completion_cost": optional(amount),
+    "cache_read_cost": optional(amount),
+    "cache_write_cost": optional(amount),
+    "request_cost": amount,
+    "minimum_cost": amount,
+    "image_cost": amount,
+    "cost_tiers": tiers,
     "max_output_tokens": output_tokens,
 }
 

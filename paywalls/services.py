@@ -5,7 +5,7 @@ the writes check first by themselves. An update writes only what differs, so tha
 nothing: neither a row nor the paywall's config_version.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypedDict, Unpack
 from urllib.parse import urlsplit
@@ -14,10 +14,10 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from config import secrets
-from paywalls import events, rules
+from paywalls import events, prices, rules
 from paywalls.errors import InvalidSetting
 from paywalls.models import Paywall, PaywallModel, Provider, Tenant
-from paywalls.models.catalogue import DEFAULT_MAX_OUTPUT_TOKENS
+from paywalls.prices import PriceSettings
 
 
 class TenantSettings(TypedDict, total=False):
@@ -41,21 +41,25 @@ class ProviderSettings(TypedDict, total=False):
     name: str
     base_url: str
     api_key: str
+    surfaces: list[str]
 
 
-class ModelSettings(TypedDict, total=False):
+class OptionalModelSettings(PriceSettings, total=False):
+    """What a model has a default for."""
+
+    display_name: str
+    description: str
+    max_output_tokens: int
+
+
+class ModelSettings(OptionalModelSettings, total=False):
     """Prices in nano-dollars; token prices per million tokens."""
 
     provider: Provider
     model_id: str
     upstream_model: str
-    display_name: str
-    description: str
     prompt_price: int
     completion_price: int
-    request_price: int
-    minimum_price: int
-    max_output_tokens: int
 
 
 def check_tenant(tenant: Tenant | None, **settings: Unpack[TenantSettings]) -> dict[str, Any]:
@@ -129,9 +133,13 @@ def check_provider(
     return stored
 
 
-def create_provider(paywall: Paywall, *, name: str, base_url: str, api_key: str = "") -> Provider:
+def create_provider(
+    paywall: Paywall, *, name: str, base_url: str, api_key: str = "", surfaces: Sequence[str] = ()
+) -> Provider:
     """A new provider of the paywall; its key is stored encrypted. Raises InvalidSetting."""
-    stored = check_provider(paywall, None, name=name, base_url=base_url, api_key=api_key)
+    stored = check_provider(
+        paywall, None, name=name, base_url=base_url, api_key=api_key, surfaces=list(surfaces)
+    )
     stored["api_key"] = secrets.encrypt(stored["api_key"])
     with transaction.atomic():
         made = Provider.objects.create(paywall=paywall, **stored)
@@ -156,7 +164,7 @@ def check_model(
     paywall: Paywall, model: PaywallModel | None, **settings: Unpack[ModelSettings]
 ) -> dict[str, Any]:
     """The settings that a new or the given model of the paywall would have."""
-    stored = rules.obeyed(rules.MODEL, settings)
+    stored = prices.checked(model, rules.obeyed(rules.MODEL, settings))
     _refuse_taken(
         paywall.models.all(), model, stored, "model_id", "is the id of another model of this paywall"
     )
@@ -175,11 +183,7 @@ def create_model(
     upstream_model: str,
     prompt_price: int,
     completion_price: int,
-    request_price: int = 0,
-    minimum_price: int = 0,
-    display_name: str = "",
-    description: str = "",
-    max_output_tokens: int = DEFAULT_MAX_OUTPUT_TOKENS,
+    **others: Unpack[OptionalModelSettings],
 ) -> PaywallModel:
     """A new model that the paywall sells. Prices as in ModelSettings. Raises InvalidSetting."""
     stored = check_model(
@@ -190,11 +194,7 @@ def create_model(
         upstream_model=upstream_model,
         prompt_price=prompt_price,
         completion_price=completion_price,
-        request_price=request_price,
-        minimum_price=minimum_price,
-        display_name=display_name,
-        description=description,
-        max_output_tokens=max_output_tokens,
+        **others,
     )
     with transaction.atomic():
         made = PaywallModel.objects.create(paywall=paywall, **stored)

@@ -86,7 +86,7 @@ async def admit(
 def _worst_case(chat: ChatRequest, model: ModelSnapshot, prompt_tokens: int) -> int:
     """Nano-dollars: the prompt once, and every choice at its limit."""
     completion_tokens = chat.output_bound(model) * chat.choices
-    return pricing.charge(model.price, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
+    return pricing.worst_case(model.price, prompt_tokens=prompt_tokens, output_tokens=completion_tokens)
 
 
 def _topup_url(user: UserRef) -> str:

@@ -67,21 +67,22 @@ class Meter:
         """The charge at the price that the request was admitted with."""
         estimated = self._usage is None
         if self._usage is not None:
-            prompt, completion = self._usage.prompt_tokens, self._usage.completion_tokens
+            used = self._usage
+            units = pricing.Units(used.input, used.cache_read, used.cache_write, used.output)
         else:
             # Counting is slow, and others are streaming.
-            prompt, completion = await asyncio.to_thread(self._counted)
+            units = await asyncio.to_thread(self._counted)
         price = self._model.price
-        amount = pricing.charge(price, prompt_tokens=prompt, completion_tokens=completion)
+        amount = pricing.charge(price, units)
         metadata = {
             "model": self._model.model_id,
             "provider": self._model.provider.name,
             "ending": self.ending.value,
             "estimated": estimated,
-            "price": pricing.breakdown(price, prompt_tokens=prompt, completion_tokens=completion),
+            "price": pricing.breakdown(price, units),
         }
         return Charge(amount, metadata)
 
-    def _counted(self) -> tuple[int, int]:
+    def _counted(self) -> pricing.Units:
         generated = self._generated.tokens() if self._plain is None else estimate.from_completion(self._plain)
-        return tokens.count_prompt(self._chat.body), generated
+        return pricing.Units(input=tokens.count_prompt(self._chat.body), output=generated)

@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from decimal import Decimal
@@ -18,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from config import ids, secrets
 from config.money import NANO
 from paywalls import keys
-from paywalls.configuration import InvalidDocument, apply_document, load
+from paywalls.configuration import InvalidDocument, apply_document, load, prices
 from paywalls.configuration import document as configuration
 from paywalls.models import Paywall, PaywallKey, PaywallModel, Provider, Tenant
 from tests import databases
@@ -362,7 +363,8 @@ NO_CONTROL = "must be one line without control characters"
             "paywalls.0.models.0.pricing",
             None,
             "paywalls[0].models[0].pricing: "
-            "must be a mapping with the keys completion, minimum, prompt, request",
+            "must be a mapping with the keys cache_read, cache_write, completion, image, minimum, prompt, "
+            "request, tiers",
         ),
         ("paywalls.0.models.0.pricing.prompt", ..., "paywalls[0].models[0].pricing.prompt: is required"),
         ("paywalls.0.models.0.pricing.prompt", "-1", f"paywalls[0].models[0].pricing.prompt: {DECIMAL}"),
@@ -652,7 +654,15 @@ def test_the_documented_example_applies() -> None:
     assert apply_document(load(example), ENVIRON)["paywalls"][0]["name"] == "Acme Chat"
 
 
-@pytest.mark.parametrize("keys_of", ["_TENANT", "_PAYWALL", "_PROVIDER", "_MODEL", "_PRICING"])
+@pytest.mark.parametrize("keys_of", ["_TENANT", "_PAYWALL", "_PROVIDER", "_MODEL"])
 def test_every_key_is_documented(keys_of: str) -> None:
     text = (ROOT / "docs" / "configuration.md").read_text()
     assert [key for key in getattr(configuration, keys_of) if f"\n| `{key}` |" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("heading", "keys"), [("`pricing`, `cost`", prices.PRICING), ("`tiers[]`", prices.TIER)]
+)
+def test_every_key_of_a_price_is_documented_in_its_table(heading: str, keys: set[str]) -> None:
+    table = (ROOT / "docs" / "configuration.md").read_text().split(f"\n| {heading} | |")[1].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == keys

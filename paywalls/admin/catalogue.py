@@ -39,7 +39,7 @@ class ProviderForm(SettingsForm):
 
     class Meta:
         model = Provider
-        fields = ("paywall", "name", "base_url")
+        fields = ("paywall", "name", "base_url", "surfaces")
         labels = {"base_url": "Base URL"}
         help_texts = {
             "base_url": 'Such as "https://api.openai.com/v1", or "sandbox://" for the built-in one.'

@@ -5,27 +5,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from paywalls import rules
+from paywalls.configuration import prices
 from paywalls.configuration.faults import Faults
 from paywalls.configuration.sections import MISSING, Missing, Section
 from paywalls.errors import InvalidSetting
-from paywalls.models import Paywall
+from paywalls.models import Paywall, PaywallModel
 from paywalls.models.catalogue import DEFAULT_MAX_OUTPUT_TOKENS
 
 _DOCUMENT = {"tenant", "paywalls"}
 _TENANT = {"name", "email"}
 _PAYWALL = {"name", "mode", "trial_credit", "markup_percent", "providers", "models"}
-_PROVIDER = {"name", "base_url", "api_key"}
-_MODEL = {"id", "provider", "upstream_model", "display_name", "description", "pricing", "max_output_tokens"}
-_PRICING = {"prompt", "completion", "request", "minimum"}
+_PROVIDER = {"name", "base_url", "api_key", "surfaces"}
+_MODEL = {
+    "id",
+    "provider",
+    "upstream_model",
+    "display_name",
+    "description",
+    "pricing",
+    "free",
+    "cost",
+    "max_output_tokens",
+}
 
 # Where the document says what a service knows by another name.
-MODEL_KEYS = {
-    "model_id": "id",
-    "prompt_price": "pricing.prompt",
-    "completion_price": "pricing.completion",
-    "request_price": "pricing.request",
-    "minimum_price": "pricing.minimum",
-}
+MODEL_KEYS = {"model_id": "id", **prices.PRICE_KEYS}
 
 
 @dataclass(frozen=True)
@@ -90,26 +94,28 @@ def _provider(at: Section) -> Entry:
     settings: dict[str, Any] = {"name": name, "base_url": at.text("base_url", rules.base_url)}
     if at.has("api_key"):
         settings["api_key"] = at.text("api_key", rules.secret)
+    settings["surfaces"] = at.listed("surfaces", rules.surfaces)
     return Entry(at, name, _sound(settings))
 
 
 def _model(at: Section, providers: list[Entry]) -> ModelEntry:
     name = at.text("id", rules.MODEL["model_id"])
     provider = at.text("provider", rules.PROVIDER["name"])
-    pricing = at.child("pricing", keys=_PRICING)
     settings = {
         "model_id": name,
         "upstream_model": at.text("upstream_model", rules.MODEL["upstream_model"]),
         "display_name": at.text("display_name", rules.MODEL["display_name"], default=""),
         "description": at.text("description", rules.MODEL["description"], default=""),
-        "prompt_price": pricing.dollars("prompt"),
-        "completion_price": pricing.dollars("completion"),
-        "request_price": pricing.dollars("request", default="0"),
-        "minimum_price": pricing.dollars("minimum", default="0"),
+        **prices.pricing(at.child("pricing", keys=prices.PRICING)),
+        "free": at.yes("free"),
         "max_output_tokens": at.whole(
             "max_output_tokens", rules.output_tokens, default=DEFAULT_MAX_OUTPUT_TOKENS
         ),
     }
+    if at.has("cost"):
+        # Without it what the provider charges stays as it is known: `sync_prices` may have found it.
+        settings |= prices.cost(at.child("cost", keys=prices.PRICING))
+        settings["cost_source"] = PaywallModel.CostSource.OPERATOR.value
     known = _upstream_is_known(at, provider, settings["upstream_model"], providers)
     return ModelEntry(at, name, _sound(settings) if known else None, provider)
 

@@ -77,20 +77,48 @@ class Section:
             self.fault(key, f"must be a string{_hint(value)}")
             return MISSING
         filled = self._filled(key, value)
-        return filled if isinstance(filled, Missing) else self._checked(key, rule, filled)
+        return filled if isinstance(filled, Missing) else self.checked(key, rule, filled)
+
+    def listed(self, key: str, rule: rules.Rule) -> list[Any] | Missing:
+        """The list under a key, [] where it is absent, as the rule stores it."""
+        value = self._values.get(key, [])
+        if not isinstance(value, list):
+            self.fault(key, "must be a list")
+            return MISSING
+        return self.checked(key, rule, value)
 
     def dollars(self, key: str, *, default: str | Missing = MISSING) -> int | Missing:
         """The nano-dollars of the decimal string under a key."""
         return self._decimal(key, default, _parse_price, 'of US dollars such as "0.25"')
 
+    def dollars_or_none(self, key: str) -> int | Missing | None:
+        """The nano-dollars of the decimal string under a key, None where the key is absent."""
+        return self.dollars(key) if self.has(key) else None
+
     def percent(self, key: str, *, default: str) -> Decimal | Missing:
         """The percentage in the decimal string under a key."""
         return self._decimal(key, default, rules.parse_percent, 'such as "20"')
 
-    def whole(self, key: str, rule: rules.Rule, *, default: int) -> int | Missing:
-        """The whole number under a key."""
+    def whole(self, key: str, rule: rules.Rule, *, default: int | Missing = MISSING) -> int | Missing:
+        """The whole number under a key. No default: required."""
         value = self._given(key, default)
-        return self._checked(key, rule, value)
+        return value if isinstance(value, Missing) else self.checked(key, rule, value)
+
+    def yes(self, key: str) -> bool | Missing:
+        """Whether the key says true; false where it is absent."""
+        value = self._given(key, False)
+        if not isinstance(value, bool):
+            self.fault(key, "must be true or false, without quotes")
+            return MISSING
+        return value
+
+    def checked(self, key: str, rule: rules.Rule, value: Any) -> Any:
+        """The value as the rule stores it; MISSING where it refuses, which is noted at the key."""
+        try:
+            return rule(value)
+        except InvalidSetting as fault:
+            self.fault(key, fault.message)
+            return MISSING
 
     def _section(self, value: object, path: str, keys: set[str]) -> "Section":
         return Section(value, path, keys=keys, faults=self._faults, environ=self._environ)
@@ -110,14 +138,7 @@ class Section:
             self.fault(key, f"must be a decimal string {example}{_hint(value)}")
             return MISSING
         filled = self._filled(key, value)
-        return filled if isinstance(filled, Missing) else self._checked(key, parse, filled)
-
-    def _checked(self, key: str, rule: rules.Rule, value: Any) -> Any:
-        try:
-            return rule(value)
-        except InvalidSetting as fault:
-            self.fault(key, fault.message)
-            return MISSING
+        return filled if isinstance(filled, Missing) else self.checked(key, parse, filled)
 
     def _filled(self, key: str, text: str) -> str | Missing:
         problems = []

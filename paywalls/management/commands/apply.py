@@ -9,7 +9,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from config import ids
+from paywalls import margins
 from paywalls.configuration import InvalidDocument, apply_document, load
+from paywalls.models import PaywallModel
 
 
 class Command(BaseCommand):
@@ -27,6 +30,10 @@ class Command(BaseCommand):
         except InvalidDocument as error:
             raise CommandError("\n".join(["nothing was written:", *error.faults])) from None
         self.stdout.write(json.dumps(applied, indent=2, ensure_ascii=False))
+        paywalls = [ids.parse("paywall", paywall["id"]) for paywall in applied["paywalls"]]
+        models = PaywallModel.objects.filter(paywall__in=paywalls).select_related("paywall")
+        for warning in margins.warnings(models.order_by("paywall", "model_id")):
+            self.stderr.write(f"warning: {warning}")
 
     def _read(self, file: str) -> bytes:
         try:
