@@ -1,7 +1,6 @@
 """Whether a request may go: who asks, for what, and the hold that covers the worst it can cost."""
 
 import asyncio
-from dataclasses import dataclass
 
 from config.db import in_thread
 from config.errors import ApiError, Unavailable
@@ -9,12 +8,12 @@ from ledger import services, topups
 from ledger.errors import ConfigChanged, InsufficientFunds
 from paywalls import pricing
 from paywalls.users import UserRef
-from proxy import events, replies, tokens
-from proxy.chat_request import ChatRequest
+from proxy import decisions, events
+from proxy.decisions import Decision
 from proxy.gateway import Gateway
-from proxy.replies import Decision
 from proxy.reservation import Reservation
 from proxy.snapshot import ModelSnapshot, PaywallSnapshot
+from proxy.surfaces import ModelRequest
 
 # An operator who saves again and again while one request is being admitted: after so many tries it gives way.
 MAX_RELOADS = 5
@@ -33,60 +32,77 @@ class ModelNotFound(ApiError):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """Go: the hold stands, and the price is this snapshot's whatever changes from now on."""
+class SurfaceNotSpoken(ApiError):
+    """The model's provider does not answer this API."""
 
-    model: ModelSnapshot
+    code = "surface_not_supported"
+    param = "model"
+
+    def __init__(self, model: ModelSnapshot, surface: str) -> None:
+        super().__init__(
+            f"model: {model.model_id} can't be asked at this endpoint; its provider speaks "
+            f"{', '.join(model.provider.speaks)}, not {surface}."
+        )
 
 
 async def admit(
-    gateway: Gateway, key: str, snapshot: PaywallSnapshot, chat: ChatRequest, user: UserRef, hold: Reservation
-) -> Admission | Decision:
+    gateway: Gateway,
+    key: str,
+    snapshot: PaywallSnapshot,
+    asked: ModelRequest,
+    user: UserRef,
+    hold: Reservation,
+) -> ModelSnapshot | Decision:
     """Hold the worst that the request can cost, or decide why not.
 
-    A cheap upper bound of the prompt's tokens is tried first; they are counted only where it does not fit the balance.
-    Raises ModelNotFound, UnknownKey (revoked meanwhile) or Unavailable.
+    The model is answered as it is sold now: its price counts for this request, whatever changes from here on. A cheap
+    upper bound of the prompt's tokens is tried first; they are counted only where it does not fit the balance.
+    Raises ModelNotFound, SurfaceNotSpoken, UnknownKey (revoked meanwhile) or Unavailable.
     """
+    surface = asked.surface
     counted: int | None = None
     for _ in range(MAX_RELOADS):
-        model = snapshot.models.get(chat.model)
+        model = snapshot.models.get(asked.model)
         if model is None:
             fresh = await gateway.snapshots.refreshed(key, snapshot)
             if fresh is snapshot:
                 await events.route_blocked(snapshot, user, hold.request_id, ModelNotFound.code)
-                raise ModelNotFound(chat.model)
+                raise ModelNotFound(asked.model)
             snapshot = fresh
             continue
-        prompt = tokens.upper_bound(chat.body) if counted is None else counted
-        refusal = await hold.place(_worst_case(chat, model, prompt), snapshot, model)
+        if surface.name not in model.provider.speaks:
+            raise SurfaceNotSpoken(model, surface.name)
+        prompt = surface.upper_bound(asked.body) if counted is None else counted
+        refusal = await hold.place(_worst_case(asked, model, prompt), snapshot, model)
         if refusal is None:
-            return Admission(model)
+            return model
         if isinstance(refusal, ConfigChanged):
             snapshot = await gateway.snapshots.reload(key)
             continue
         if not isinstance(refusal, InsufficientFunds):
             raise refusal
-        if counted is None and refusal.available >= _worst_case(chat, model, 0):
-            counted = await asyncio.to_thread(tokens.count_prompt, chat.body)
+        if counted is None and refusal.available >= _worst_case(asked, model, 0):
+            counted = await asyncio.to_thread(surface.count_prompt, asked.body)
             continue
         url = await in_thread(_topup_url, user)
         await events.blocked(
             snapshot,
             user,
             hold.request_id,
-            replies.INSUFFICIENT_FUNDS,
+            decisions.INSUFFICIENT_FUNDS,
             required=refusal.required,
             available=refusal.available,
         )
-        return replies.insufficient_funds(snapshot.name, url, refusal.required, refusal.available)
+        return decisions.insufficient_funds(snapshot.name, url, refusal.required, refusal.available)
     raise Unavailable("The paywall's configuration is changing. Try again shortly.")
 
 
-def _worst_case(chat: ChatRequest, model: ModelSnapshot, prompt_tokens: int) -> int:
+def _worst_case(asked: ModelRequest, model: ModelSnapshot, prompt_tokens: int) -> int:
     """Nano-dollars: the prompt once, and every choice at its limit."""
-    completion_tokens = chat.output_bound(model) * chat.choices
-    return pricing.worst_case(model.price, prompt_tokens=prompt_tokens, output_tokens=completion_tokens)
+    output_tokens = asked.output_bound(model) * asked.choices
+    return pricing.worst_case(
+        model.price, prompt_tokens=prompt_tokens, output_tokens=output_tokens, images=asked.images(model)
+    )
 
 
 def _topup_url(user: UserRef) -> str:

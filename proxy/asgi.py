@@ -9,15 +9,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from urllib.parse import unquote
 
 from django.conf import settings
 
 from config.errors import ApiError, Unavailable
-from proxy import health, models_list
-from proxy.chat import chat
+from proxy import call, health, models_list
 from proxy.gateway import Gateway
 from proxy.http import ClientLeft, Receive, Request, Response, Scope, Send
+from proxy.surfaces import SURFACES
 
 log = logging.getLogger("tollgate.gateway")
 access = logging.getLogger("tollgate.access")
@@ -36,6 +37,14 @@ class MethodNotAllowed(ApiError):
         super().__init__(f"Use {allowed} here.", headers={"Allow": allowed})
 
 
+HANDLERS: dict[str, tuple[str, Handler]] = {
+    **{f"/v1{path}": ("POST", partial(call.answer, surface=surface)) for path, surface in SURFACES.items()},
+    "/v1/models": ("GET", models_list.list_models),
+    "/healthz": ("GET", health.healthz),
+    "/readyz": ("GET", health.readyz),
+}
+
+
 def route(scope: Scope) -> tuple[str, Handler] | None:
     """The method and handler of a request that is the gateway's; None leaves it to Django.
 
@@ -43,22 +52,13 @@ def route(scope: Scope) -> tuple[str, Handler] | None:
     refused here for Django's paths as well, which would first write all of it to the disk.
     """
     path = scope["raw_path"].partition(b"?")[0].decode("latin-1")
-    if path == "/v1/chat/completions":
-        return "POST", chat
-    if path == "/v1/models":
-        return "GET", models_list.list_models
-    if path == "/healthz":
-        return "GET", health.healthz
-    if path == "/readyz":
-        return "GET", health.readyz
-    match path.split("/"):
-        case ["", "v1", user, "chat", "completions"]:
-            return "POST", lambda gateway, request, response: chat(gateway, request, response, unquote(user))
+    if handler := HANDLERS.get(path):
+        return handler
+    match path.split("/", 3):
+        case ["", "v1", user, rest] if surface := SURFACES.get(f"/{rest}"):
+            return "POST", partial(call.answer, surface=surface, url_user=unquote(user))
         case ["", "v1", "models", *model] if model != [""]:
-            model_id = unquote("/".join(model))
-            return "GET", lambda gateway, request, response: models_list.show_model(
-                gateway, request, response, model_id
-            )
+            return "GET", partial(models_list.show_model, model_id=unquote("/".join(model)))
     if _told_size(scope) > settings.MAX_BODY_BYTES:
         return scope["method"], _refuse_body
     return None

@@ -4,7 +4,7 @@ Only what the model said counts: text, reasoning, refusals and tool calls, over 
 error is never charged as a completion.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -20,15 +20,18 @@ TEXT_LIMIT = 64 * 1024
 
 # Where a piece of text belongs: the choice, and what it is in there. Pieces of one place make one text.
 Place = tuple[object, ...]
+# Reads what a parsed event adds to the answer; each API has its own.
+Said = Callable[[object], Iterator[tuple[Place, str]]]
 
 
 class Generated:
     """The text of one stream, as its events go by. Keeps at most `RAW_LIMIT` and `TEXT_LIMIT`, and one
     event."""
 
-    __slots__ = ("_counted", "_raw", "_raw_size", "_text_size", "_texts")
+    __slots__ = ("_counted", "_raw", "_raw_size", "_said", "_text_size", "_texts")
 
-    def __init__(self) -> None:
+    def __init__(self, said: Said | None = None) -> None:
+        self._said = said or _said_in_chunk
         self._raw: list[bytes] = []
         self._raw_size = 0
         self._texts: dict[Place, str] = {}
@@ -54,7 +57,7 @@ class Generated:
     def _compact(self) -> None:
         pieces: dict[Place, list[str]] = {}
         for raw in self._raw:
-            for place, text in _said(_parsed(raw), "delta"):
+            for place, text in self._said(_parsed(raw)):
                 pieces.setdefault(place, [self._texts.get(place, "")]).append(text)
                 self._text_size += len(text)
         self._texts.update((place, "".join(texts)) for place, texts in pieces.items())
@@ -68,6 +71,10 @@ class Generated:
 def from_completion(body: Mapping[str, Any]) -> int:
     """The completion tokens of a plain answer without usage. CPU work: run it in a thread."""
     return sum(count_text(text) for _, text in _said(body, "message"))
+
+
+def _said_in_chunk(body: object) -> Iterator[tuple[Place, str]]:
+    return _said(body, "delta")
 
 
 def _parsed(data: bytes) -> object:

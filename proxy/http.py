@@ -45,6 +45,10 @@ class Request:
         """A header's value, '' where it is absent."""
         return self.headers.get(name.encode(), b"").decode("latin-1")
 
+    def named_headers(self) -> dict[str, str]:
+        """All headers, by lower-case name."""
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers.items()}
+
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises BodyTooLarge over `limit` bytes, ClientLeft where it never came whole."""
         chunks: list[bytes] = []
@@ -74,13 +78,15 @@ class Request:
 class Response:
     """The answer to one request; remembers what was sent, for the access log and for errors on the way."""
 
-    __slots__ = ("_request", "_send", "finished", "status")
+    __slots__ = ("_request", "_send", "error_body", "finished", "status")
 
     def __init__(self, request: Request, send: Send) -> None:
         self._request = request
         self._send = send
         self.status = 0
         self.finished = False
+        # The shape that errors have on this path.
+        self.error_body: Callable[[ApiError], dict[str, Any]] = ApiError.body
 
     @property
     def started(self) -> bool:
@@ -117,5 +123,5 @@ class Response:
         await self.whole(status, orjson.dumps(body), {"content-type": "application/json", **(headers or {})})
 
     async def error(self, error: ApiError) -> None:
-        """Send an error in the OpenAI shape."""
-        await self.json(error.body(), error.status, error.headers)
+        """Send an error in the shape of the path's API."""
+        await self.json(self.error_body(error), error.status, error.headers)

@@ -2,18 +2,13 @@
 
 import asyncio
 import enum
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from paywalls import pricing
-from proxy import estimate, tokens, usage
-from proxy.chat_request import ChatRequest
 from proxy.snapshot import ModelSnapshot
+from proxy.surfaces import ModelRequest, StreamReader
 from proxy.usage import Usage
-
-# A choice that has ended, in an event's data; text that a model wrote has its quotes escaped, and can't match.
-_FINISH_REASON = re.compile(rb'"finish_reason"\s*:\s*"')
 
 
 class Ending(enum.StrEnum):
@@ -33,56 +28,57 @@ class Charge:
 
 
 class Meter:
-    """Watches one request go by.
+    """Watches one request go by. `billable` from the moment that the provider may have read the prompt."""
 
-    `billable` from the moment that the provider may have read the prompt; `finished` once a choice has ended.
-    """
-
-    def __init__(self, chat: ChatRequest, model: ModelSnapshot) -> None:
-        self._chat = chat
+    def __init__(self, asked: ModelRequest, model: ModelSnapshot) -> None:
+        self._asked = asked
+        self._surface = asked.surface
         self._model = model
-        self._usage: Usage | None = None
-        self._generated = estimate.Generated()
-        self._plain: dict[str, Any] | None = None
+        self._reader: StreamReader | None = None
+        self._answer: dict[str, Any] = {}
         self.billable = False
-        self.finished = False
         self.ending = Ending.COMPLETED
         # Why the provider failed, where it did.
         self.error_code = ""
 
-    def see_event(self, data: bytes) -> None:
-        """The data of one event of a stream."""
-        # Some providers report in every chunk, cumulative: the last report counts.
-        if (seen := usage.of_event(data)) is not None:
-            self._usage = seen
-        self.finished = self.finished or _FINISH_REASON.search(data) is not None
-        self._generated.add(data)
+    def read_stream(self) -> StreamReader:
+        """The reader that the stream's events go through."""
+        self._reader = self._surface.reader(self._asked)
+        return self._reader
 
-    def see_completion(self, body: dict[str, Any]) -> None:
+    def see_answer(self, body: dict[str, Any]) -> None:
         """A plain answer."""
-        self._usage = usage.parse(body.get("usage"))
-        self._plain = body
+        self._answer = body
+
+    def _reported(self) -> Usage | None:
+        return self._reader.usage if self._reader else self._surface.usage(self._answer)
 
     async def charge(self) -> Charge:
         """The charge at the price that the request was admitted with."""
-        estimated = self._usage is None
-        if self._usage is not None:
-            used = self._usage
-            units = pricing.Units(used.input, used.cache_read, used.cache_write, used.output)
-        else:
-            # Counting is slow, and others are streaming.
-            units = await asyncio.to_thread(self._counted)
+        reported = self._reported()
+        # Counting is slow, and others are streaming.
+        used = await asyncio.to_thread(self._counted) if reported is None else reported
+        units = pricing.Units(
+            input=used.input,
+            cache_read=used.cache_read,
+            cache_write=used.cache_write,
+            output=used.output,
+            images=self._asked.images(self._model),
+        )
         price = self._model.price
-        amount = pricing.charge(price, units)
         metadata = {
             "model": self._model.model_id,
             "provider": self._model.provider.name,
             "ending": self.ending.value,
-            "estimated": estimated,
+            "estimated": reported is None,
             "price": pricing.breakdown(price, units),
+            # Nano-dollars that the operator owes the provider; None where its prices aren't known.
+            "provider_cost": pricing.cost(self._model.cost, units),
         }
-        return Charge(amount, metadata)
+        return Charge(pricing.charge(price, units), metadata)
 
-    def _counted(self) -> pricing.Units:
-        generated = self._generated.tokens() if self._plain is None else estimate.from_completion(self._plain)
-        return pricing.Units(input=tokens.count_prompt(self._chat.body), output=generated)
+    def _counted(self) -> Usage:
+        generated = (
+            self._reader.output_tokens() if self._reader else self._surface.output_tokens(self._answer)
+        )
+        return Usage(input=self._surface.count_prompt(self._asked.body), output=generated)

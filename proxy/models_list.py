@@ -4,7 +4,7 @@ from typing import Any
 
 from paywalls import pricing
 from proxy.admission import ModelNotFound
-from proxy.chat import presented_key
+from proxy.call import presented_key
 from proxy.gateway import Gateway
 from proxy.http import Request, Response
 from proxy.snapshot import ModelSnapshot, PaywallSnapshot

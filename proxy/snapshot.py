@@ -29,6 +29,7 @@ class ProviderSnapshot:
     name: str
     base_url: str
     api_key: str
+    speaks: tuple[str, ...]
 
     def __repr__(self) -> str:
         return f"ProviderSnapshot({self.name!r}, {self.base_url!r})"
@@ -42,6 +43,8 @@ class ModelSnapshot:
     upstream_model: str
     provider: ProviderSnapshot
     price: Price
+    # What the provider charges the operator, where that is known.
+    cost: Price | None
     max_output_tokens: int
     display_name: str
     description: str
@@ -107,7 +110,7 @@ def _load(key: str) -> PaywallSnapshot:
         raise UnknownKey
     paywall = found.paywall
     providers: dict[uuid.UUID, ProviderSnapshot] = {
-        row.id: ProviderSnapshot(row.name, row.base_url, secrets.decrypt(row.api_key))
+        row.id: ProviderSnapshot(row.name, row.base_url, secrets.decrypt(row.api_key), row.speaks)
         for row in paywall.providers.all()
     }
     markup = int(paywall.markup_percent * 10_000)
@@ -123,18 +126,12 @@ def _load(key: str) -> PaywallSnapshot:
 
 
 def _model(row: PaywallModel, provider: ProviderSnapshot, markup: int) -> ModelSnapshot:
-    price = Price(
-        prompt=row.prompt_price,
-        completion=row.completion_price,
-        request=row.request_price,
-        minimum=row.minimum_price,
-        markup=markup,
-    )
     return ModelSnapshot(
         model_id=row.model_id,
         upstream_model=row.upstream_model,
         provider=provider,
-        price=price,
+        price=row.price(markup),
+        cost=row.cost(),
         max_output_tokens=row.max_output_tokens,
         display_name=row.display_name or row.model_id,
         description=row.description,

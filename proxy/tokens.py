@@ -50,6 +50,10 @@ PRIMING = 3
 # the provider's figure.
 IMAGE_TOKENS_BOUND = 48_169
 
+# Parts of a prompt that are no text, in OpenAI's Responses and Anthropic's Messages.
+IMAGES = {"image", "image_url", "input_image"}
+MEDIA = IMAGES | {"file", "input_file", "document", "input_audio"}
+
 # Sound is counted by its length, which base64 of the most compressed speech bounds: 8 kbit/s are 1,333
 # characters a second, for which providers count 32 tokens at the most (Gemini; OpenAI counts 10).
 AUDIO_CHARACTERS_PER_TOKEN = 32
@@ -107,6 +111,21 @@ def upper_bound(body: Mapping[str, Any]) -> int:
     encoding.
     """
     return _prompt(body, utf8_size)
+
+
+def count_input(*values: object) -> int:
+    """The tokens of any other API's prompt: every text and number in the JSON values, media at their bound."""
+    return sum(_value(value, count_text) for value in values)
+
+
+def input_bound(*values: object) -> int:
+    """A cheap bound that `count_input` never exceeds."""
+    return sum(_value(value, utf8_size) for value in values)
+
+
+def count_images(value: object) -> int:
+    """The images in a request of any API, wherever they are in it."""
+    return sum(_kind(item) in IMAGES for item in _mappings(value))
 
 
 def utf8_size(text: str) -> int:
@@ -196,6 +215,54 @@ def _part(part: object, measure: Measure) -> int:
             return max(IMAGE_TOKENS_BOUND, utf8_size(_serialized(part)))
         case _:
             return measure(_serialized(part))
+
+
+# --- Any other prompt ------------------------------------------------------------------------------------
+
+
+def _value(value: object, measure: Measure) -> int:
+    """Without recursion, so that no depth is too deep. A number in a list is a token that the client made."""
+    total, waiting = 0, [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            total += measure(item)
+        elif isinstance(item, Mapping):
+            if _kind(item) in MEDIA:
+                total += _media(item)
+                continue
+            # Names of members and the frame around a message or a tool cost a little, too.
+            total += PER_MESSAGE + len(item)
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+        elif item is not None:
+            total += 1
+    return total
+
+
+def _kind(part: Mapping[str, Any]) -> str:
+    # In a schema a property may be called "type", and be an object.
+    kind = part.get("type")
+    return kind if isinstance(kind, str) else ""
+
+
+def _mappings(value: object) -> Iterator[Mapping[str, Any]]:
+    """Every object in a JSON value."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Mapping):
+            yield item
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+
+
+def _media(part: Mapping[str, Any]) -> int:
+    if _kind(part) in IMAGES:
+        return IMAGE_TOKENS_BOUND
+    return max(IMAGE_TOKENS_BOUND, utf8_size(_serialized(part)))
 
 
 def _serialized(value: object) -> str:

@@ -1,7 +1,6 @@
 """Calling providers: any OpenAI-compatible base URL, or the built-in sandbox."""
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
 import orjson
@@ -9,7 +8,8 @@ from django.conf import settings
 
 from proxy import sandbox
 from proxy.response import UpstreamDied, UpstreamResponse
-from proxy.snapshot import ProviderSnapshot
+from proxy.snapshot import ModelSnapshot
+from proxy.surfaces import ModelRequest
 
 SANDBOX = "sandbox://"
 
@@ -32,20 +32,22 @@ def new_session() -> aiohttp.ClientSession:
     )
 
 
-async def open_chat(
-    session: aiohttp.ClientSession, provider: ProviderSnapshot, body: dict[str, Any]
+async def send(
+    session: aiohttp.ClientSession,
+    asked: ModelRequest,
+    model: ModelSnapshot,
+    client_headers: Mapping[str, str],
 ) -> UpstreamResponse:
-    """Send a chat request; returns once the status is there. Close the answer. Raises UpstreamUnreachable."""
+    """Forward a request; returns once the status is there. Close the answer. Raises UpstreamUnreachable."""
+    provider, body = model.provider, asked.forwarded(model)
     if provider.base_url.startswith(SANDBOX):
         return await sandbox.open_stream(body)
     headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
-    if provider.api_key:
-        headers["authorization"] = f"Bearer {provider.api_key}"
     try:
         answer = await session.post(
-            f"{provider.base_url.rstrip('/')}/chat/completions",
+            f"{provider.base_url.rstrip('/')}{asked.surface.path}",
             data=orjson.dumps(body),
-            headers=headers,
+            headers=headers | asked.surface.credentials(provider, client_headers),
             allow_redirects=False,
         )
     except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -21,10 +21,10 @@ class Usage:
     """
 
     input: int
-    cache_read: int
-    cache_write: int
-    output: int
-    reasoning: int
+    cache_read: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
 
     @property
     def prompt_tokens(self) -> int:
@@ -77,6 +77,33 @@ def of_event(data: bytes) -> Usage | None:
     except orjson.JSONDecodeError:
         return None
     return parse(event.get("usage")) if isinstance(event, dict) else None
+
+
+def of_responses(usage: object) -> Usage | None:
+    """The usage of OpenAI's Responses: as in chats, under other names."""
+    if not isinstance(usage, Mapping):
+        return None
+    return parse(
+        {
+            "prompt_tokens": usage.get("input_tokens"),
+            "completion_tokens": usage.get("output_tokens"),
+            "prompt_tokens_details": usage.get("input_tokens_details"),
+            "completion_tokens_details": usage.get("output_tokens_details"),
+        }
+    )
+
+
+def of_messages(usage: object) -> Usage | None:
+    """The usage of Anthropic's Messages, whose input count leaves out what was read from or written to a cache."""
+    fresh, output = _count(usage, "input_tokens"), _count(usage, "output_tokens")
+    if fresh is None or output is None:
+        return None
+    return Usage(
+        input=fresh,
+        cache_read=_count(usage, "cache_read_input_tokens") or 0,
+        cache_write=_count(usage, "cache_creation_input_tokens") or 0,
+        output=output,
+    )
 
 
 def _count(counts: object, field: str) -> int | None:

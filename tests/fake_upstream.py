@@ -3,9 +3,9 @@
     with FakeUpstream() as upstream:
         upstream.answers({"choices": […], "usage": {…}})          # the next plain answers
         upstream.streams(b"data: …\\n\\n", 0.1, DIE)               # bytes, pauses in seconds, a broken connection
-        upstream.requests                                         # what came: .body, .headers, .aborted
+        upstream.requests                                         # what came: .path, .body, .headers, .aborted
 
-Without a script it answers "Hello there." with a usage of 10 prompt and 3 completion tokens, plain or streamed.
+It answers any path. Without a script it answers "Hello there." with a usage of 10 prompt and 3 completion tokens, plain or streamed.
 """
 
 import asyncio
@@ -63,6 +63,7 @@ def completion(text="Hello there.", usage=USAGE, **more):
 class Seen:
     """A request that came; `aborted` once the gateway has closed it before the answer's end."""
 
+    path: str
     body: dict
     headers: dict
     aborted: threading.Event = field(default_factory=threading.Event)
@@ -102,7 +103,7 @@ class FakeUpstream:
 
     async def _start(self):
         app = web.Application(client_max_size=64 * 1024 * 1024)
-        app.router.add_post("/v1/chat/completions", self._serve)
+        app.router.add_post("/v1/{path:.+}", self._serve)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -110,7 +111,7 @@ class FakeUpstream:
         self.base_url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/v1"
 
     async def _serve(self, request):
-        seen = Seen(await request.json(), dict(request.headers))
+        seen = Seen(request.path, await request.json(), dict(request.headers))
         self.requests.append(seen)
         try:
             await asyncio.sleep(self.delay)

@@ -1,4 +1,4 @@
-"""One chat request, from admission to settlement, as one coroutine with one `finally`."""
+"""One request to a model, on any API, from admission to settlement, as one coroutine with one `finally`."""
 
 import asyncio
 import logging
@@ -10,16 +10,16 @@ from django.conf import settings
 from paywalls import identity, keys
 from paywalls.errors import MissingKey
 from paywalls.users import UserRef
-from proxy import chat_request, provider_errors, replies, sse, upstream
-from proxy.admission import Admission, admit
-from proxy.chat_request import ChatRequest
+from proxy import provider_errors, replies, sse, upstream
+from proxy.admission import admit
+from proxy.decisions import Decision
 from proxy.gateway import Gateway
 from proxy.http import ClientLeft, Request, Response
 from proxy.meter import Ending, Meter
-from proxy.replies import Decision
 from proxy.reservation import Reservation
 from proxy.response import UpstreamDied, UpstreamResponse
-from proxy.snapshot import PaywallSnapshot
+from proxy.snapshot import ModelSnapshot, PaywallSnapshot
+from proxy.surfaces import ModelRequest, Surface
 from proxy.upstream import UpstreamUnreachable
 
 log = logging.getLogger("tollgate.gateway")
@@ -28,8 +28,6 @@ log = logging.getLogger("tollgate.gateway")
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 # Seconds that a finished stream waits for its settlement before it ends; the settlement itself goes on.
 SETTLE_BEFORE_END = 5.0
-
-_DONE = b"[DONE]"
 
 
 def presented_key(request: Request) -> str:
@@ -40,14 +38,17 @@ def presented_key(request: Request) -> str:
     return key
 
 
-async def chat(gateway: Gateway, request: Request, response: Response, url_user: str | None = None) -> None:
-    """Answer a chat request. Raises ApiError for what is answered by an error, ClientLeft where nobody waits."""
+async def answer(
+    gateway: Gateway, request: Request, response: Response, surface: Surface, url_user: str | None = None
+) -> None:
+    """Answer a request to a model. Raises ApiError for what an error answers, ClientLeft where nobody waits."""
+    response.error_body = surface.error
     key = presented_key(request)
     snapshot = await gateway.snapshots.get(key)
-    parsed = chat_request.parse(await request.body(settings.MAX_BODY_BYTES))
+    asked = surface.parse(await request.body(settings.MAX_BODY_BYTES))
     named = [request.headers.get(name.encode()) for name in identity.USER_HEADERS]
-    user = UserRef(snapshot.id, identity.resolve(parsed.body.get("user"), named, url_user))
-    call = _Call(gateway, request, response, parsed, user)
+    user = UserRef(snapshot.id, identity.resolve(surface.named_user(asked.body), named, url_user))
+    call = _Call(gateway, request, response, asked, user)
     with _CancelledWhenLeft(request, response):
         await call.run(key, snapshot)
 
@@ -82,15 +83,16 @@ class _CancelledWhenLeft:
 
 
 class _Call:
-    """The state of one chat request on its way."""
+    """The state of one request on its way."""
 
     def __init__(
-        self, gateway: Gateway, request: Request, response: Response, chat: ChatRequest, user: UserRef
+        self, gateway: Gateway, request: Request, response: Response, asked: ModelRequest, user: UserRef
     ) -> None:
         self._gateway = gateway
         self._request = request
         self._response = response
-        self._chat = chat
+        self._asked = asked
+        self._surface = asked.surface
         self._user = user
         self._hold = Reservation(gateway, request, user)
         self._meter: Meter | None = None
@@ -98,9 +100,9 @@ class _Call:
     async def run(self, key: str, snapshot: PaywallSnapshot) -> None:
         """Admit, forward, relay, settle. Whatever happens, the hold is resolved."""
         try:
-            decision = await admit(self._gateway, key, snapshot, self._chat, self._user, self._hold)
+            decision = await admit(self._gateway, key, snapshot, self._asked, self._user, self._hold)
             if isinstance(decision, Decision):
-                await replies.send(self._request, self._response, self._chat, decision)
+                await replies.send(self._request, self._response, self._asked, decision)
                 return
             await self._forward(decision)
         except asyncio.CancelledError:
@@ -110,15 +112,14 @@ class _Call:
         finally:
             await self._hold.resolve(self._meter)
 
-    async def _forward(self, admission: Admission) -> None:
-        model = admission.model
-        self._meter = meter = Meter(self._chat, model)
+    async def _forward(self, model: ModelSnapshot) -> None:
+        self._meter = meter = Meter(self._asked, model)
         # From here on the provider may have read the prompt, and bills for it.
         meter.billable = True
         try:
             async with asyncio.timeout(settings.UPSTREAM_TOTAL_SECONDS):
-                answer = await upstream.open_chat(
-                    self._gateway.session, model.provider, self._chat.forwarded(model)
+                answer = await upstream.send(
+                    self._gateway.session, self._asked, model, self._request.named_headers()
                 )
                 try:
                     await self._relay(answer, meter)
@@ -141,7 +142,7 @@ class _Call:
             raise told
         meter.ending = Ending.UPSTREAM_DIED
         await self._hold.resolve(meter, within=SETTLE_BEFORE_END)
-        await self._response.finish(b"data: " + orjson.dumps(provider_errors.died().body()) + b"\n\n")
+        await self._response.finish(self._surface.error_event(provider_errors.died()))
 
     async def _relay(self, answer: UpstreamResponse, meter: Meter) -> None:
         if answer.status != 200:
@@ -165,46 +166,42 @@ class _Call:
     async def _relay_plain(self, answer: UpstreamResponse, meter: Meter) -> None:
         body = await answer.read(MAX_ANSWER_BYTES)
         try:
-            completion = orjson.loads(body)
+            plain = orjson.loads(body)
         except orjson.JSONDecodeError:
-            completion = None
-        if not isinstance(completion, dict):
+            plain = None
+        if not isinstance(plain, dict):
             raise UpstreamDied("a plain answer that is no JSON object")
-        meter.see_completion(completion)
+        meter.see_answer(plain)
         # Charges are committed before they are acknowledged.
         await self._hold.resolve(meter)
         await self._response.whole(200, body, _passed_headers(answer.headers))
 
     async def _relay_stream(self, answer: UpstreamResponse, meter: Meter) -> None:
-        """Pass events on as they come. The last one, `[DONE]`, waits for the settlement."""
+        """Pass events on as they come. The last one, such as `[DONE]`, waits for the settlement."""
         events = sse.EventStream()
+        reader = meter.read_stream()
         last = b""
         async for chunk in answer.chunks:
             passing = []
             for event in events.feed(chunk):
-                if sse.data_of(event) == _DONE:
-                    last = event
+                shown = reader.see(event)
+                if reader.is_last(event):
+                    last = shown
                     break
-                passing.append(self._seen(event, meter))
-            if shown := b"".join(passing):
-                await self._pass(answer, shown)
+                passing.append(shown)
+            if ready := b"".join(passing):
+                await self._pass(answer, ready)
             if last:
                 break
         else:
             # Some providers end without [DONE], or without the last blank line.
-            last = self._seen(events.rest, meter)
-            if not meter.finished:
+            last = reader.see(events.rest)
+            if not reader.finished:
                 raise UpstreamDied("the stream stopped before its end")
         await self._hold.resolve(meter, within=SETTLE_BEFORE_END)
         if not self._response.started:
             await self._response.start(200, _stream_headers(answer.headers))
         await self._response.finish(last)
-
-    def _seen(self, event: bytes, meter: Meter) -> bytes:
-        """Meter an event; what of it the client is shown."""
-        if (data := sse.data_of(event)) is not None:
-            meter.see_event(data)
-        return event if self._chat.wants_usage else sse.hide_usage(event) or b""
 
     async def _pass(self, answer: UpstreamResponse, data: bytes) -> None:
         # The status waits for the first event: until then a failure can still be told by HTTP.
