@@ -86,19 +86,17 @@ class TestTheOutbox:
 
     def test_what_is_rolled_back_is_never_sent(self, paywall: Paywall, receiver: Receiver) -> None:
         subscribe(paywall, receiver.url)
-        with pytest.raises(RuntimeError), transaction.atomic():
+        with transaction.atomic():
             archived(paywall)
-            raise RuntimeError
+            transaction.set_rollback(True)
         assert not Event.objects.exists()
         assert deliver() == 0
 
-    def test_money_that_is_refused_by_the_database_tells_nobody(
-        self, paywall: Paywall, receiver: Receiver
-    ) -> None:
+    def test_money_that_is_rolled_back_tells_nobody(self, paywall: Paywall, receiver: Receiver) -> None:
         subscribe(paywall, receiver.url)
-        with pytest.raises(RuntimeError), transaction.atomic():
+        with transaction.atomic():
             ledger.deposit(UserRef(paywall.pk, "alice"), NANO, source="deposit:1")
-            raise RuntimeError
+            transaction.set_rollback(True)
         assert not Event.objects.exists()
 
     def test_nothing_is_written_that_nobody_wants(self, paywall: Paywall, receiver: Receiver) -> None:
@@ -119,7 +117,7 @@ class TestTheOutbox:
         assert len({request.delivery["id"] for request in receiver.requests}) == 3
 
     def test_a_draft_with_other_fields_than_the_catalogue_is_no_event(self) -> None:
-        with pytest.raises(ValueError, match="paywall.archived takes"):
+        with pytest.raises(ValueError, match="archived takes"):
             Draft("paywall.archived", {"why": "moved"}, Subject("paywall", "pw_1"))
 
 

@@ -12,6 +12,15 @@ class InvalidSubscription(ApiError):
         super().__init__(f"{param}: {message}", param=param)
 
 
+class InvalidParameter(ApiError):
+    """A filter or member of a request that is refused; `param` names it and starts the message."""
+
+    code = "invalid_parameter"
+
+    def __init__(self, param: str, message: str) -> None:
+        super().__init__(f"{param}: {message}", param=param)
+
+
 class UnknownSubscription(NotFound):
     def __init__(self) -> None:
         super().__init__("There is no such subscription. GET /v1/webhooks/subscriptions lists them.")

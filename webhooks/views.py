@@ -12,13 +12,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config import ids
-from config.errors import ApiError
 from config.openapi import errors
 from paywalls.authentication import KeyHolder
 from paywalls.models import Paywall
 from webhooks import catalogue, serializers, services
 from webhooks.drafts import stamp
-from webhooks.errors import InvalidSubscription, UnknownDelivery, UnknownSubscription
+from webhooks.errors import InvalidParameter, InvalidSubscription, UnknownDelivery, UnknownSubscription
 from webhooks.models import Delivery, Subscription
 from webhooks.serializers import log_json, subscription_json
 
@@ -240,7 +239,7 @@ class LogsView(WebhookView):
             rows = rows.filter(state__in=serializers.STATUSES[status])
         if event_type := query.get("eventType"):
             if event_type not in {*catalogue.ALL, catalogue.PING}:
-                raise ApiError(f"eventType: {event_type[:128]!r} is no event.", param="eventType")
+                raise InvalidParameter("eventType", f"{event_type[:128]!r} is no event.")
             rows = rows.filter(event__type=event_type)
         if cursor := query.get("cursor"):
             rows = rows.filter(pk__lt=_cursor("delivery", cursor))
@@ -290,14 +289,14 @@ def _key(kind: str, public_id: str) -> uuid.UUID:
 def _cursor(kind: str, value: object) -> uuid.UUID:
     key = _key(kind, value) if isinstance(value, str) else _NOBODY
     if key == _NOBODY:
-        raise ApiError("cursor: must be the nextCursor of the last answer.", param="cursor")
+        raise InvalidParameter("cursor", "must be the nextCursor of the last answer.")
     return key
 
 
 def _choice(request: Request, name: str, choices: tuple[str, ...]) -> str | None:
     value = request.query_params.get(name)
     if value is not None and value not in choices:
-        raise ApiError(f"{name}: must be one of {', '.join(choices)}.", param=name)
+        raise InvalidParameter(name, f"must be one of {', '.join(choices)}.")
     return value
 
 
@@ -305,7 +304,7 @@ def _limit(value: str | None) -> int:
     if value is None:
         return DEFAULT_PAGE
     if not value.isascii() or not value.isdigit() or not 1 <= int(value[:6]) <= MAX_PAGE:
-        raise ApiError(f"limit: must be a number from 1 to {MAX_PAGE}.", param="limit")
+        raise InvalidParameter("limit", f"must be a number from 1 to {MAX_PAGE}.")
     return int(value)
 
 
@@ -318,5 +317,5 @@ def _moment(body: dict[str, Any], name: str, default: datetime | None = None) ->
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise ApiError(f'{name}: must be a time such as "2026-05-01T12:00:00Z".', param=name)
+        raise InvalidParameter(name, 'must be a time such as "2026-05-01T12:00:00Z".')
     return moment
