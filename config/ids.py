@@ -12,6 +12,7 @@ PREFIXES = {
     "tenant": "ten",
     "paywall": "pw",
     "request": "req",
+    "hold": "hld",
     "activity": "act",
     "subscription": "sub",
     "event": "evt",

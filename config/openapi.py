@@ -41,7 +41,8 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     {"type": "string", "pattern": "^[!-~]{1,255}$"},
     OpenApiParameter.HEADER,
     description="The same key and body again answer as the first time, and move nothing "
-    "(`Idempotent-Replayed: true`). With another body the key is refused. Keys never expire.",
+    "(`Idempotent-Replayed: true`). With another body the key is refused (422), and while its first request is "
+    "under way (409). Answers are kept for 48 hours; money doesn't move twice for a key, ever.",
 )
 
 _REASONS = {

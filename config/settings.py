@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import environ
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from config import embedded, secrets, site
@@ -166,6 +167,11 @@ CELERY_BEAT_SCHEDULE = {
     # Late ones are worth nothing: the next second brings another.
     "deliver-webhooks": {"task": "webhooks.tasks.deliver", "schedule": 1.0, "options": {"expires": 5}},
     "release-stale-holds": {"task": "ledger.tasks.release_stale_holds", "schedule": 5.0},
+    "replay-unsettled": {"task": "ledger.tasks.replay_unsettled", "schedule": 10.0},
+    "expire-credits": {"task": "ledger.tasks.expire_credits", "schedule": 60.0},
+    "close-overdue-items": {"task": "ledger.tasks.close_overdue_items", "schedule": 600.0},
+    "forget-idempotency-keys": {"task": "ledger.tasks.forget_idempotency_keys", "schedule": 3600.0},
+    "verify-books": {"task": "ledger.tasks.verify_books", "schedule": crontab(hour=3, minute=0)},
 }
 
 # --- The gateway -----------------------------------------------------------------------------------------

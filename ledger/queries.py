@@ -1,8 +1,11 @@
 """Reading the books."""
 
+import uuid
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from ledger.models import Account
+from ledger.models import Account, Transfer
 from paywalls.models import Paywall
 from paywalls.users import UserRef
 
@@ -31,3 +34,38 @@ def balance_of(user: UserRef) -> Balance:
     if found := wallet.first():
         return Balance(*found)
     return Balance(Paywall.objects.values_list("trial_credit", flat=True).get(pk=user.paywall_id), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Transfers of a wallet, newest first; `next` is where the following page begins, None after the last."""
+
+    transfers: list[Transfer]
+    next: int | None
+
+
+def transactions_of(
+    user: UserRef,
+    *,
+    limit: int,
+    before: int | None = None,
+    kind: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    request_id: uuid.UUID | None = None,
+) -> Page:
+    """A page of what moved an end user's balance, by the wallet's gapless versions; `before` is a page's `next`."""
+    wallet = Account.objects.filter(user__paywall_id=user.paywall_id, user__external_id=user.external_id)
+    key = wallet.values_list("pk", flat=True).first()
+    if key is None:
+        return Page([], None)
+    wanted: dict[str, Any] = {
+        "version__lt": before,
+        "kind": kind,
+        "created_at__gte": since,
+        "created_at__lt": until,
+        "request_id": request_id,
+    }
+    named = {lookup: value for lookup, value in wanted.items() if value is not None}
+    found = list(Transfer.objects.filter(wallet_id=key, **named).order_by("-version")[: limit + 1])
+    return Page(found[:limit], found[limit - 1].version if len(found) > limit else None)

@@ -7,6 +7,7 @@ import uuid
 from django.conf import settings
 
 from config.errors import Unavailable
+from ledger import unsettled
 from ledger.errors import Contention, Refusal
 from ledger.group_commit import LedgerAway
 from ledger.operations import Capture, Held, Outcome, PlaceHold, Release
@@ -100,8 +101,10 @@ class Reservation:
         try:
             outcome = await self._gateway.books.post(operation, patience=SETTLE_PATIENCE)
         except (LedgerAway, Contention):
-            # The hold stays open until the sweeper expires it; this line is what is left of the charge.
+            # The hold stays open until the sweeper expires it; a charge is kept on the disk and settled later.
             log.exception("%s could not be settled: %s", self._request.public_id, operation)
+            if isinstance(operation, Capture):
+                await asyncio.to_thread(unsettled.keep, operation)
             return
         if isinstance(outcome, Refusal):
             log.error("%s was not settled: %s", self._request.public_id, outcome)

@@ -1,11 +1,14 @@
 """The same key is the same cause: retries and concurrent requests count once."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from config.money import NANO
-from ledger.models import TopUpLink, Transfer
+from ledger import idempotency
+from ledger.models import IdempotencyKey, TopUpLink, Transfer
 from paywalls.models import EndUser
 from tests.app import CHARGE, DEPOSIT, TOPUP, App, refusal
 from tests.threads import at_once
@@ -86,13 +89,61 @@ def test_the_longest_key_is_taken(app: App) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_twenty_deposits_at_once_with_one_key_count_once() -> None:
+@pytest.mark.parametrize("path", [DEPOSIT, CHARGE])
+def test_fifty_at_once_with_one_key_count_once_and_who_waits_is_told(path: str) -> None:
+    app = App(trial_credit=10 * NANO)
+    app.get(TOPUP)
+    key = {"Idempotency-Key": "order-1"}
+    answers = at_once(50, lambda: app.post(path, amount="1", headers=key))
+    assert len(answers) == 50
+    done = [answer for answer in answers if answer.status_code == 200]
+    for answer in answers:
+        if answer not in done:
+            refusal(answer, 409, "Idempotency-Key")
+            assert answer["Retry-After"] == "1"
+    assert all(answer.json() == done[0].json() for answer in done)
+    assert sum("Idempotent-Replayed" not in answer for answer in done) == 1
+    assert app.posted() == (11 if path == DEPOSIT else 9) * NANO
+    again = app.post(path, amount="1", headers=key)
+    assert again["Idempotent-Replayed"] == "true"
+    assert again.json() == done[0].json()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_in_flight_answers_409_and_its_rollback_leaves_neither_key_nor_effect() -> None:
     app = App()
     key = {"Idempotency-Key": "order-1"}
-    answers = at_once(20, lambda: app.post(DEPOSIT, amount="1", headers=key))
-    assert [answer.status_code for answer in answers] == [200] * 20
-    assert len({answer.json()["activityId"] for answer in answers}) == 1
-    assert sum("Idempotent-Replayed" not in answer for answer in answers) == 1
+    retries = []
+
+    def retry_and_die(*args: Any, **kwargs: Any) -> None:
+        retries.extend(at_once(1, lambda: app.post(DEPOSIT, amount="1", headers=key)))
+        raise RuntimeError("killed between the effect and its key")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(IdempotencyKey.objects, "create", retry_and_die)
+        assert app.post(DEPOSIT, amount="1", headers=key).status_code == 500
+    refusal(retries[0], 409, "Idempotency-Key")
+    assert (app.posted(), IdempotencyKey.objects.count()) == (0, 0)
+    assert "Idempotent-Replayed" not in app.post(DEPOSIT, amount="1", headers=key)
+    assert app.posted() == NANO
+
+
+def test_a_refused_request_claims_no_key(app: App) -> None:
+    key = {"Idempotency-Key": "order-1"}
+    refusal(app.post(DEPOSIT, amount="-1", headers=key), 400, "amount")
+    assert not IdempotencyKey.objects.exists()
+    assert app.post(DEPOSIT, amount="1", headers=key).status_code == 200
+
+
+def test_old_answers_are_forgotten_and_money_still_moves_once(app: App) -> None:
+    key = {"Idempotency-Key": "order-1"}
+    first = app.post(DEPOSIT, amount="1", headers=key)
+    assert idempotency.forget_old() == 0
+    IdempotencyKey.objects.update(created_at=timezone.now() - idempotency.KEPT - timedelta(seconds=1))
+    assert idempotency.forget_old() == 1
+    again = app.post(DEPOSIT, amount="1", headers=key)
+    assert again.json() == first.json()
+    refusal(app.post(DEPOSIT, amount="2", headers={"Idempotency-Key": "order-1"}), 422, "Idempotency-Key")
     assert app.posted() == NANO
 
 

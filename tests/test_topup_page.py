@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from config.money import NANO
-from ledger import book, queries, services
+from ledger import book, posting, queries
 from ledger.errors import Contention
 from ledger.models import Account, TopUpLink, Transfer
 from tests.customer import make_customer, path_of, pay, posted, show
@@ -155,7 +155,7 @@ class TestThePage:
             raise Contention("busy")
 
         with monkeypatch.context() as patch:
-            patch.setattr(services, "post_one", busy)
+            patch.setattr(posting, "post", busy)
             page = pay(path)
         assert page.status_code == 503
         assert b"Nothing was added" in page.content

@@ -7,7 +7,7 @@ from django.db import OperationalError
 from django.test import Client
 
 from config.money import NANO
-from ledger import book, queries, services
+from ledger import book, posting, queries
 from ledger.errors import Contention
 from ledger.models import Transfer
 from paywalls import keys
@@ -61,7 +61,7 @@ def nested(levels: int) -> dict[str, Any]:
     "metadata",
     [
         [], "text", 1, None, {"nul": "\0"}, {"\0": 1}, {"a": [{"b": "x\0y"}]}, {"big": "x" * 16_400},
-        nested(40), nested(900), {"_fingerprint": "mine"},
+        nested(40), nested(900),
     ],
 )  # fmt: skip
 def test_metadata_that_can_not_be_kept_is_refused(app: App, path: str, metadata: object) -> None:
@@ -168,7 +168,7 @@ def test_a_busy_ledger_asks_to_try_again(app: App, path: str, monkeypatch: pytes
     def busy(*args: Any, **kwargs: Any) -> None:
         raise Contention("busy")
 
-    monkeypatch.setattr(services, "post_one", busy)
+    monkeypatch.setattr(posting, "post", busy)
     answer = app.post(path, amount="1")
     refusal(answer, 503)
     assert int(answer["Retry-After"]) >= 1

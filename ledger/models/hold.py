@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from config import ids
 from config.models import Row
 from ledger.models.account import Account
 
@@ -25,8 +26,6 @@ class Hold(Row):
         RELEASED = "released"
         EXPIRED = "expired"
 
-    public_kind = "request"
-
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="holds", db_index=False)
     amount = models.BigIntegerField()
     state = models.CharField(max_length=16, choices=State, default=State.OPEN)
@@ -46,6 +45,11 @@ class Hold(Row):
             models.Index(fields=["expires_at"], name="hold_open_deadline", condition=Q(state="open")),
             models.Index(fields=["account"], name="hold_open_account", condition=Q(state="open")),
         ]
+
+    @property
+    def public_id(self) -> str:
+        """A request's hold has the request's id, an app's has one of its own (`hld_…`)."""
+        return ids.public("hold" if self.kind == self.Kind.APP else "request", self.pk)
 
     def __str__(self) -> str:
         return self.public_id

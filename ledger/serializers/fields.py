@@ -1,4 +1,4 @@
-"""What the balance and charge endpoints read and answer."""
+"""The fields that requests are made of."""
 
 from typing import Any
 
@@ -8,7 +8,6 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from config import money
-from ledger.idempotency import RESERVED_MEMBER
 from paywalls import identity
 from paywalls.models.enduser import MAX_EXTERNAL_ID
 
@@ -35,9 +34,13 @@ class AmountField(serializers.Field):
         "null": 'must be a decimal string of US dollars such as "0.25"',
     }
 
+    def __init__(self, *, zero: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self._zero = zero
+
     def to_internal_value(self, data: Any) -> int:
         try:
-            return money.parse(data)
+            return money.parse(data, zero=self._zero)
         except money.InvalidAmount as error:
             raise serializers.ValidationError(str(error)) from None
 
@@ -49,8 +52,6 @@ class MetadataField(serializers.Field):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             raise serializers.ValidationError("must be a JSON object")
-        if RESERVED_MEMBER in data:
-            raise serializers.ValidationError(f"must not use the reserved member {RESERVED_MEMBER!r}")
         if not _is_storable(data):
             raise serializers.ValidationError(
                 f"must not contain NUL characters (\\u0000) or nest deeper than {MAX_METADATA_DEPTH} levels"
@@ -79,48 +80,4 @@ class UserQuery(serializers.Serializer[Any]):
         required=False,
         max_length=MAX_EXTERNAL_ID,
         help_text="The end user, as your app names them. Beats the headers.",
-    )
-
-
-class MovementRequest(serializers.Serializer[Any]):
-    """A deposit or a charge: who, how much, and what the app wants to remember about it."""
-
-    user = UserField(
-        required=False,
-        allow_null=True,
-        max_length=MAX_EXTERNAL_ID,
-        help_text="The end user, as your app names them. Beats the headers; required without one.",
-    )
-    amount = AmountField(help_text="US dollars, at most 9 decimals.")
-    metadata = MetadataField(
-        required=False, help_text="A JSON object of at most 16 KB, kept with the ledger entry."
-    )
-
-
-class BalanceAnswer(serializers.Serializer[Any]):
-    balance = serializers.CharField(
-        help_text="What can be spent now, in nano-dollars (10^-9 USD), as an integer string. "
-        "Below zero is debt."
-    )
-    balanceFormatted = serializers.CharField(help_text='The same as people read it, such as "$12.50".')
-
-
-class TopUpAnswer(serializers.Serializer[Any]):
-    url = serializers.URLField(help_text="A hosted page where this end user adds money. It expires.")
-
-
-class DepositAnswer(serializers.Serializer[Any]):
-    balance = serializers.CharField(
-        help_text="The balance right after this deposit, in nano-dollars, as an integer string. "
-        "What requests under way have reserved is not taken off."
-    )
-    balanceFormatted = serializers.CharField(help_text='The same as people read it, such as "$12.50".')
-    activityId = serializers.CharField(help_text="The ledger entry, such as `act_018f…`.")
-
-
-class ChargeAnswer(serializers.Serializer[Any]):
-    success = serializers.BooleanField(help_text="False where the balance doesn't cover the amount.")
-    activityId = serializers.CharField(required=False, help_text="The ledger entry of a charge that stands.")
-    message = serializers.CharField(
-        required=False, help_text="Of a refused charge: a text to show as it is. It holds the top-up link."
     )

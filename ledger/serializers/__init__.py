@@ -1,0 +1,1 @@
+"""What the ledger's endpoints read and answer."""

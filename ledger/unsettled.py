@@ -1,0 +1,94 @@
+"""Settlements that the database could not take: kept on the disk, replayed when it is back.
+
+The provider has answered and the charge is known, so it must survive this process. Each settlement is a file of its
+own under DATA_DIR/unsettled, written whole before it gets its name, and removed after it was posted. Replaying twice
+charges once: a hold is captured once.
+"""
+
+import logging
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+from django.conf import settings
+
+from ledger.errors import Refusal
+from ledger.operations import Capture
+from ledger.services import settle
+
+log = logging.getLogger("tollgate.ledger")
+
+
+def folder() -> Path:
+    """Where settlements wait."""
+    return Path(settings.DATA_DIR) / "unsettled"
+
+
+def keep(capture: Capture) -> None:
+    """Write a settlement to the disk; it is safe there when this returns. Raises OSError."""
+    assert isinstance(capture.wallet, uuid.UUID)
+    record = {
+        "wallet": capture.wallet.hex,
+        "hold": capture.hold_id.hex,
+        "amount": capture.amount,
+        "metadata": capture.metadata,
+    }
+    folder().mkdir(parents=True, exist_ok=True)
+    path = folder() / f"{capture.hold_id.hex}.json"
+    draft = path.with_suffix(".tmp")
+    with draft.open("wb") as file:
+        file.write(orjson.dumps(record))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)
+    _sync(folder())
+
+
+def replay() -> tuple[int, list[str]]:
+    """Post what waits; the number settled, and a line for each that can't be: those files stay.
+
+    Raises the database's errors and Contention where it is away or busy; what is left waits for the next time.
+    """
+    settled, refused = 0, []
+    for path, record in _waiting():
+        if record is None:
+            refused.append(f"{path.name} can't be read")
+            continue
+        hold = uuid.UUID(hex=record["hold"])
+        try:
+            settle(
+                uuid.UUID(hex=record["wallet"]),
+                hold,
+                record["amount"],
+                metadata={**record["metadata"], "settled_late": True},
+            )
+        except Refusal as refusal:
+            refused.append(f"{path.name}: {refusal}")
+            continue
+        path.unlink()
+        settled += 1
+        log.warning("settled late: %s", hold)
+    return settled, refused
+
+
+def _waiting() -> Iterator[tuple[Path, dict[str, Any] | None]]:
+    for path in sorted(folder().glob("*.json")):
+        try:
+            record = orjson.loads(path.read_bytes())
+        except FileNotFoundError:  # another process settled it
+            continue
+        except (OSError, orjson.JSONDecodeError):
+            record = None
+        yield path, record
+
+
+def _sync(directory: Path) -> None:
+    """A new name is durable once its directory is."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
