@@ -1,7 +1,9 @@
 """Statements as values, so that one engine runs on a blocking connection and on an event loop's."""
 
-from collections.abc import Generator, Sequence
+import uuid
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 
@@ -18,3 +20,25 @@ Rows = list[tuple[Any, ...]]
 # Work on the database without the connection: yields the statements of one round trip, is sent their rows
 # (an empty list for a statement that answers none), returns the result.
 Work = Generator[list[Statement], list[Rows], Any]
+
+
+def array(values: Iterable[Any]) -> str:
+    """The literal of a PostgreSQL array, for a parameter like `%s::uuid[]`.
+
+    The driver's own way asks every element for its type; for the columns of a batch this takes a quarter of the
+    time.
+    """
+    return "{%s}" % ",".join(
+        ["NULL" if value is None else _ELEMENTS.get(type(value), _quoted)(value) for value in values]
+    )
+
+
+def _quoted(value: object) -> str:
+    return '"%s"' % str(value).replace("\\", "\\\\").replace('"', '\\"')
+
+
+_ELEMENTS: dict[type, Callable[[Any], str]] = {
+    uuid.UUID: attrgetter("hex"),
+    int: str,
+    bool: str,
+}

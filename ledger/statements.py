@@ -4,12 +4,12 @@ import uuid
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from config.sql import Statement
+from config.sql import Statement, array
 
 
-def _columns(rows: Iterable[Sequence[Any]], width: int) -> tuple[list[Any], ...]:
+def _columns(rows: Iterable[Sequence[Any]], width: int) -> tuple[str, ...]:
     """Rows turned into the arrays that unnest() wants."""
-    return tuple(map(list, zip(*rows, strict=True))) or tuple([] for _ in range(width))
+    return tuple(map(array, zip(*rows, strict=True))) or ("{}",) * width
 
 
 # --- Wallets of end users --------------------------------------------------------------------------------
@@ -59,7 +59,7 @@ def lock_accounts(account_ids: Collection[uuid.UUID]) -> Statement:
         FROM ledger_account WHERE id = ANY(%s::uuid[]) AND kind IN ('wallet', 'earnings')
         ORDER BY id FOR NO KEY UPDATE
         """,
-        (sorted(account_ids),),
+        (array(sorted(account_ids)),),
     )
 
 
@@ -70,7 +70,7 @@ def live_lots(account_ids: Collection[uuid.UUID]) -> Statement:
     """Rows of LOT_COLUMNS: the accounts' live lots."""
     return Statement(
         f"SELECT {LOT_COLUMNS} FROM ledger_lot WHERE remaining > 0 AND account_id = ANY(%s::uuid[])",  # noqa: S608
-        (list(account_ids),),
+        (array(account_ids),),
     )
 
 
@@ -83,7 +83,7 @@ def lots_named_by(transfer_ids: Collection[uuid.UUID]) -> Statement:
             WHERE t.id = ANY(%s::uuid[])
         )
         """,  # noqa: S608  (no value of anybody's)
-        (list(transfer_ids),),
+        (array(transfer_ids),),
     )
 
 
@@ -97,7 +97,7 @@ def holds(hold_ids: Collection[uuid.UUID]) -> Statement:
         SELECT id, account_id, amount, state, captured, counted_on, kind, expires_at <= clock_timestamp()
         FROM ledger_hold WHERE id = ANY(%s::uuid[])
         """,
-        (list(hold_ids),),
+        (array(hold_ids),),
     )
 
 
@@ -112,7 +112,7 @@ def transfers_of(sources: Collection[str]) -> Statement:
             balance_after, metadata::text
         FROM ledger_transfer WHERE source = ANY(%s::text[])
         """,
-        (list(sources),),
+        (array(sources),),
     )
 
 
@@ -124,7 +124,7 @@ def originals(transfer_ids: Collection[uuid.UUID]) -> Statement:
             (SELECT COALESCE(SUM(r.amount), 0)::bigint FROM ledger_transfer r WHERE r.reverses_id = t.id)
         FROM ledger_transfer t WHERE t.id = ANY(%s::uuid[])
         """,
-        (list(transfer_ids),),
+        (array(transfer_ids),),
     )
 
 
@@ -242,6 +242,6 @@ def charge_items(hold_ids: Collection[uuid.UUID]) -> Statement:
         UPDATE ledger_reconciliationitem SET state = 'charged', closed_at = clock_timestamp()
         WHERE hold_id = ANY(%s::uuid[])
         """,
-        (list(hold_ids),),
+        (array(hold_ids),),
         returns=False,
     )

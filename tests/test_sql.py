@@ -1,0 +1,49 @@
+"""Array literals: whatever a batch holds arrives in PostgreSQL as it was."""
+
+import uuid
+from datetime import UTC, date, datetime
+
+import pytest
+from django.db import connection
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.sql import array
+from ledger.models import Transfer
+
+pytestmark = pytest.mark.django_db
+
+
+def there_and_back(values, kind):
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT %s::{kind}[]", [array(values)])
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("uuid", [uuid.uuid4(), None, uuid.uuid4()]),
+        ("bigint", [0, -1, None, 2**63 - 1]),
+        ("boolean", [True, None, False]),
+        ("timestamptz", [datetime(2026, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC), None]),
+        ("date", [date(2026, 2, 28), None]),
+        ("text", ["", "NULL", "null", '"', "\\", "{}", "a,b", " ", "\n", "ü😀", None, "'; DROP TABLE x; --"]),
+        ("text", []),
+    ],
+)
+def test_what_goes_in_comes_out(kind, values):
+    assert there_and_back(values, kind) == values
+
+
+@given(
+    values=st.lists(
+        st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0")) | st.none()
+    )
+)
+def test_any_text_comes_out(values):
+    assert there_and_back(values, "text") == values
+
+
+def test_a_choice_is_its_value():
+    assert there_and_back([Transfer.Kind.USAGE], "text") == ["usage"]
