@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django import forms
 from unfold.widgets import (
     UnfoldAdminPasswordWidget,
+    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
 )
@@ -64,6 +65,12 @@ class SecretField(forms.CharField):
     def __init__(self, **options: Any) -> None:
         widget = UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}, render_value=False)
         super().__init__(**{"widget": widget, "required": False, **options})
+
+
+class LinesField(forms.Field):
+    """A text of a few lines."""
+
+    widget = UnfoldAdminTextareaWidget(attrs={"rows": 2, "spellcheck": "false"})
 
 
 class SwitchField(forms.BooleanField):

@@ -3,15 +3,18 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.forms import ModelChoiceField
 from django.http import HttpRequest
 
 from config.admin import SettingsAdmin, display
 from config.admin.columns import link, moment, money, text
 from config.admin.filters import AutocompleteSelectFilter
-from config.admin.forms import DollarField, SecretField, SettingsForm, SwitchField
+from config.admin.forms import SecretField, SettingsForm, SwitchField
 from paywalls import rules, services
+from paywalls.admin.prices import FIELDSETS, PriceForm, look_up, margin, warn
 from paywalls.models import Paywall, PaywallModel, Provider
+from paywalls.prices import COSTS, PRICES
 
 
 @display(description="key", label={"stored": "success", "none": "warning", "not needed": "info"})
@@ -91,14 +94,7 @@ class ProviderChoice(ModelChoiceField):
         return f"{obj.name} ({obj.paywall})"
 
 
-class ModelForm(SettingsForm):
-    prompt_price = DollarField(label="Prompt", help_text="US dollars per million prompt tokens.")
-    completion_price = DollarField(label="Completion", help_text="US dollars per million completion tokens.")
-    request_price = DollarField(label="Request", initial=0, help_text="US dollars per request.")
-    minimum_price = DollarField(
-        label="Minimum", initial=0, help_text="The least that a request costs in US dollars, markup included."
-    )
-
+class ModelForm(PriceForm):
     rules = rules.MODEL
 
     class Meta:
@@ -110,10 +106,9 @@ class ModelForm(SettingsForm):
             "upstream_model",
             "display_name",
             "description",
-            "prompt_price",
-            "completion_price",
-            "request_price",
-            "minimum_price",
+            *PRICES,
+            "free",
+            *COSTS,
             "max_output_tokens",
         )
 
@@ -146,6 +141,7 @@ class ModelAdmin(SettingsAdmin):
         money("completion_price", "completion / 1M"),
         money("request_price", "request"),
         money("minimum_price", "minimum"),
+        margin,
     )
     list_filter = (("paywall", AutocompleteSelectFilter), ("provider", AutocompleteSelectFilter))
     list_select_related = ("paywall", "provider")
@@ -157,12 +153,19 @@ class ModelAdmin(SettingsAdmin):
             None,
             {"fields": ("paywall", "provider", "model_id", "upstream_model", "display_name", "description")},
         ),
-        (
-            "Prices",
-            {"fields": (("prompt_price", "completion_price"), ("request_price", "minimum_price"))},
-        ),
+        *FIELDSETS,
         ("Limits", {"fields": ("max_output_tokens",)}),
     )
+
+    actions = ("look_up",)
+
+    @admin.action(description="Look up what the providers charge", permissions=["change"])
+    def look_up(self, request: HttpRequest, queryset: QuerySet[PaywallModel]) -> None:
+        look_up(self, request, queryset.select_related("paywall", "provider"))
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        warn(self, request, PaywallModel.objects.select_related("paywall").get(pk=obj.pk))
 
     def create(self, form: ModelForm) -> PaywallModel:
         return services.create_model(form.cleaned_data["paywall"], **form.settings())
@@ -171,7 +174,7 @@ class ModelAdmin(SettingsAdmin):
         services.update_model(row, **form.settings())
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
-        return ("paywall",) if obj else ()
+        return ("paywall", "cost_source") if obj else ("cost_source",)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **options)
