@@ -1,16 +1,21 @@
-"""The pure rules of one account: enumerated edges, and a state machine against a naive reference."""
+"""The pure rules of one account: enumerated edges. Any sequence of operations is in `test_book_machine.py`."""
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from ledger import book
-from ledger.errors import BalanceTooLarge, HoldNotOpen, InsufficientFunds
-from tests.naive_wallet import NaiveWallet, Refused
+from ledger import book, corrections
+from ledger.corrections import Original
+from ledger.errors import (
+    BalanceTooLarge,
+    HoldNotOpen,
+    InsufficientFunds,
+    RefundTooLarge,
+    SpendLimitReached,
+)
+from ledger.windows import Limits, Windows
 
 NOW = datetime(2026, 2, 28, 23, 59, 59, tzinfo=UTC)
 SOON = NOW + timedelta(seconds=1)
@@ -136,110 +141,142 @@ class TestLots:
         assert account.version == 1_001
 
 
-AMOUNTS = st.integers(min_value=1, max_value=60)
+class TestPriority:
+    def test_a_smaller_priority_burns_before_whatever_expires_sooner(self):
+        first = replace(lot(10, number=1), priority=10)
+        soon = lot(10, number=2, expires_at=SOON)
+        last = replace(lot(10, number=3, expires_at=SOON), priority=90)
+        change = book.debit(wallet(last, soon, first), 25, NOW)
+        assert [lot_id.int for lot_id, _ in change.movements[0].lots] == [1, 2, 3]
+
+    def test_an_expired_lot_goes_wherever_it_stands_in_the_order(self):
+        account = wallet(replace(lot(10, number=1), priority=10), lot(20, number=2, expires_at=SOON))
+        assert book.expire(account, SOON).account.posted == 10
 
 
-class BookAgainstReference(RuleBasedStateMachine):
-    """Any sequence of operations, clock jumps included, leaves the book where the naive reference is."""
+def original(change, account, refunded=0):
+    """The charge that a change made, as a refund sees it; `account` was before it."""
+    lots = {one.id: one for one in account.lots}
+    parts = tuple((lots[lot_id], -part) for lot_id, part in change.asked.lots)
+    return Original(-change.asked.amount, parts, refunded)
 
-    def __init__(self):
-        super().__init__()
-        self.now = NOW
-        self.account = book.Account()
-        self.holds = {}
-        self.naive = NaiveWallet()
-        self.number = 0
-        self.moved = 0
 
-    def _both(self, on_book, on_naive):
-        """Run both; they refuse together."""
-        try:
-            change = on_book()
-        except (InsufficientFunds, HoldNotOpen):
-            with pytest.raises(Refused):
-                on_naive()
-            return
-        on_naive()
-        before = self.account
-        self.account = change.account
-        if change.hold:
-            self.holds[change.hold.id] = change.hold
-        self._chain(before, change)
+class TestRefunds:
+    def test_a_part_comes_back_as_if_the_charge_had_been_smaller(self):
+        before = wallet(lot(30, expires_at=LATER), lot(30, number=2))
+        charged = book.debit(before, 50, NOW)
+        given = corrections.refund(charged.account, original(charged, before), 40, NOW, uuid.uuid4())
+        assert [(x.id.int, x.remaining) for x in given.account.lots] == [(0, 20), (2, 30)]
+        rest = corrections.refund(given.account, original(charged, before, 40), 10, NOW, uuid.uuid4())
+        assert rest.account.lots == before.lots
 
-    def _chain(self, before, change):
-        """Movements are a gapless chain from the old balance to the new."""
-        balance, version = before.posted, before.version
-        for movement in change.movements:
-            assert (movement.balance_before, movement.version) == (balance, version + 1)
-            balance, version = movement.balance_after, movement.version
-        assert (change.account.posted, change.account.version) == (balance, version)
+    def test_never_more_than_was_charged(self):
+        before = wallet(lot(100))
+        charged = book.debit(before, 50, NOW)
+        with pytest.raises(RefundTooLarge) as refused:
+            corrections.refund(charged.account, original(charged, before, 30), 21, NOW, uuid.uuid4())
+        assert refused.value.left == 20
 
-    @rule(
-        amount=AMOUNTS, kind=st.sampled_from([book.PAID, book.GRANTED]), days=st.sampled_from([None, 1, 2, 3])
-    )
-    def credit(self, amount, kind, days):
-        self.number += 1
-        expires = self.now + timedelta(days=days) if days else None
-        new = book.Lot(uuid.UUID(int=self.number), kind, amount, amount, self.now, expires)
-        order = (expires or datetime.max.replace(tzinfo=UTC), kind == book.PAID, self.now, self.number)
-        self._both(
-            lambda: book.credit(self.account, new, self.now),
-            lambda: self.naive.credit(amount, order, expires, self.now),
+    def test_what_had_been_debt_reduces_debt(self):
+        before = wallet(lot(10))
+        held = book.place_hold(before, hold(10), NOW)
+        charged = book.capture(held.account, held.hold, 25, NOW)
+        given = corrections.refund(charged.account, original(charged, before), 20, NOW, uuid.uuid4())
+        assert given.account.posted == 5
+        assert [x.remaining for x in given.account.lots] == [5]
+
+    def test_debt_that_was_paid_since_comes_back_as_granted_credit(self):
+        before = wallet(lot(10))
+        held = book.place_hold(before, hold(10), NOW)
+        charged = book.capture(held.account, held.hold, 25, NOW)
+        paid = book.credit(charged.account, lot(15, number=3), NOW).account
+        fresh = uuid.uuid4()
+        given = corrections.refund(paid, original(charged, before), 25, NOW, fresh)
+        assert sorted((x.id, x.kind, x.remaining) for x in given.account.lots) == sorted(
+            [(fresh, book.GRANTED, 15), (uuid.UUID(int=0), book.PAID, 10)]
         )
 
-    @rule(amount=AMOUNTS)
-    def debit(self, amount):
-        self._both(
-            lambda: book.debit(self.account, amount, self.now), lambda: self.naive.debit(amount, self.now)
-        )
-
-    @rule(amount=st.integers(min_value=0, max_value=60))
-    def hold(self, amount):
-        self.number += 1
-        new = book.Hold(uuid.UUID(int=self.number), amount)
-        self._both(
-            lambda: book.place_hold(self.account, new, self.now),
-            lambda: self.naive.hold(new.id, amount, self.now),
-        )
-
-    @rule(data=st.data(), amount=st.integers(min_value=0, max_value=90))
-    def capture(self, data, amount):
-        if self.holds:
-            one = self.holds[data.draw(st.sampled_from(sorted(self.holds)))]
-            self._both(
-                lambda: book.capture(self.account, one, amount, self.now),
-                lambda: self.naive.capture(one.id, amount, self.now),
-            )
-
-    @rule(data=st.data(), lost=st.booleans())
-    def release(self, data, lost):
-        if self.holds:
-            one = self.holds[data.draw(st.sampled_from(sorted(self.holds)))]
-            state = book.EXPIRED if lost else book.RELEASED
-            self._both(
-                lambda: book.release(self.account, one, as_state=state),
-                lambda: (self.naive.sweep if lost else self.naive.release)(one.id),
-            )
-
-    @rule(hours=st.integers(min_value=-5, max_value=60))
-    def clock_jumps(self, hours):
-        self.now += timedelta(hours=hours)
-
-    @invariant()
-    def same_books(self):
-        assert self.account.posted == self.naive.posted
-        assert self.account.held == self.naive.held
-        left = sorted((x["order"], x["left"]) for x in self.naive.lots if x["left"])
-        assert [x.remaining for x in self.account.lots] == [amount for _, amount in left]
-
-    @invariant()
-    def lots_and_debt_are_the_balance(self):
-        assert sum(x.remaining for x in self.account.lots) == max(0, self.account.posted)
-
-    @invariant()
-    def nothing_is_lost(self):
-        assert self.account.posted == self.naive.credited - self.naive.spent - self.naive.broken
+    def test_what_goes_back_into_an_expired_lot_expires_again(self):
+        before = wallet(lot(50, expires_at=SOON), lot(10, number=2))
+        charged = book.debit(before, 40, NOW)
+        given = corrections.refund(charged.account, original(charged, before), 40, LATER, uuid.uuid4())
+        assert [movement.amount for movement in given.movements] == [-10, 40, -40]
+        assert given.account.posted == 10
 
 
-TestBookAgainstReference = BookAgainstReference.TestCase
-TestBookAgainstReference.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+class TestReversals:
+    def test_the_deposits_own_lot_gives_first_then_the_others_then_debt(self):
+        account = wallet(lot(30, number=1), lot(50, number=2))
+        credit = Original(50, ((lot(50, number=2), 50),))
+        change = corrections.reverse(account, credit, 50, NOW)
+        assert change.movements[0].lots == ((uuid.UUID(int=2), -50),)
+        spent = book.debit(account, 70, NOW).account
+        assert corrections.reverse(spent, credit, 50, NOW).account.posted == -40
+
+    def test_never_more_than_came(self):
+        with pytest.raises(RefundTooLarge):
+            corrections.reverse(wallet(lot(50)), Original(50, (), 20), 31, NOW)
+
+
+class TestTransfers:
+    def test_each_part_keeps_its_kind_priority_and_expiry(self):
+        payer = wallet(lot(30, kind=book.TRIAL, expires_at=LATER), lot(30, number=2))
+        paid, received = book.transfer(payer, book.Account(), 40, NOW, uuid.uuid4)
+        assert (paid.account.posted, received.account.posted) == (20, 40)
+        assert [(x.kind, x.expires_at, x.remaining) for x in received.account.lots] == [
+            (book.TRIAL, LATER, 30),
+            (book.PAID, None, 10),
+        ]
+
+    def test_it_takes_nothing_that_is_held(self):
+        held = book.place_hold(wallet(lot(30)), hold(20), NOW).account
+        with pytest.raises(InsufficientFunds):
+            book.transfer(held, book.Account(), 11, NOW, uuid.uuid4)
+
+
+class TestSpendWindows:
+    LIMITS = Limits(day=100, month=150)
+
+    def test_a_hold_counts_at_once_and_its_settlement_corrects_it(self):
+        account = wallet(lot(1_000))
+        held = book.place_hold(account, hold(80), NOW, self.LIMITS)
+        with pytest.raises(SpendLimitReached) as refused:
+            book.place_hold(held.account, hold(21, 2), NOW, self.LIMITS)
+        assert (refused.value.period, refused.value.limit, refused.value.used) == ("day", 100, 80)
+        assert refused.value.resets_at == datetime(2026, 3, 1, tzinfo=UTC)
+        settled = book.capture(held.account, held.hold, 30, NOW).account
+        book.place_hold(settled, hold(70, 2), NOW, self.LIMITS)
+
+    def test_a_settlement_after_midnight_counts_in_the_day_of_its_hold(self):
+        """A daily limit at 23:59:59; the next day is as if nothing had happened."""
+        midnight = NOW + timedelta(seconds=1)
+        held = book.place_hold(wallet(lot(1_000)), hold(100), NOW, self.LIMITS)
+        today = book.place_hold(held.account, hold(60, 2), midnight, self.LIMITS)
+        assert today.account.windows == Windows(midnight.date(), 60, 60)
+        settled = book.capture(today.account, held.hold, 90, midnight).account
+        assert settled.windows == today.account.windows
+        book.place_hold(settled, hold(40, 3), midnight, self.LIMITS)
+
+    def test_a_settlement_over_midnight_counts_in_the_month_it_shares(self):
+        late = datetime(2026, 3, 10, 23, 59, 59, tzinfo=UTC)
+        held = book.place_hold(wallet(lot(1_000)), hold(100), late, self.LIMITS)
+        today = book.place_hold(held.account, hold(1, 2), late + timedelta(seconds=1), self.LIMITS).account
+        settled = book.capture(today, held.hold, 90, late + timedelta(seconds=2)).account
+        assert (settled.windows.day_used, settled.windows.month_used) == (1, 91)
+        with pytest.raises(SpendLimitReached) as refused:
+            book.charge(settled, 60, late + timedelta(seconds=2), self.LIMITS)
+        assert (refused.value.period, refused.value.resets_at) == ("month", datetime(2026, 4, 1, tzinfo=UTC))
+
+    def test_what_is_released_or_swept_gives_its_room_back(self):
+        held = book.place_hold(wallet(lot(1_000)), hold(100), NOW, self.LIMITS)
+        for state in (book.RELEASED, book.EXPIRED):
+            assert book.release(held.account, held.hold, as_state=state).account.windows.day_used == 0
+
+    def test_a_clock_that_is_set_back_opens_no_new_window(self):
+        spent = book.charge(wallet(lot(1_000)), 100, NOW, self.LIMITS).account
+        with pytest.raises(SpendLimitReached):
+            book.charge(spent, 1, NOW - timedelta(days=1), self.LIMITS)
+
+    def test_a_limit_of_nothing_lets_nothing_pass(self):
+        with pytest.raises(SpendLimitReached):
+            book.charge(wallet(lot(10)), 1, NOW, Limits(day=0))
