@@ -51,6 +51,10 @@ class GroupCommit:
         self._runner = asyncio.create_task(self._run(), name="group-commit")
 
     async def post(self, operation: Operation, *, patience: float) -> Outcome:
+        """The outcome of one operation, as `submit` has it."""
+        return await self.submit(operation, patience=patience)
+
+    def submit(self, operation: Operation, *, patience: float) -> "asyncio.Future[Outcome]":
         """The outcome of one operation, once it is durable; a refusal is an outcome.
 
         `patience` is the seconds it may wait for a database that is away. Raises LedgerAway after that (the operation
@@ -62,7 +66,7 @@ class GroupCommit:
         waiting = _Waiting(operation, loop.create_future(), loop.time() + patience)
         self._waiting.append(waiting)
         self._arrived.set()
-        return await waiting.answer
+        return waiting.answer
 
     async def close(self) -> None:
         """Post what is waiting, then disconnect."""

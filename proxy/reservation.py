@@ -27,8 +27,8 @@ SETTLE_PATIENCE = 60.0
 
 
 class Reservation:
-    """At most one hold, placed and resolved in tasks of their own: neither a client that leaves nor a server that
-    stops can come between the database's answer and ours."""
+    """At most one hold, placed and resolved apart from the request's own task: neither a client that leaves nor a
+    server that stops can come between the database's answer and ours."""
 
     def __init__(self, gateway: Gateway, request: Request, user: UserRef) -> None:
         self._gateway = gateway
@@ -36,7 +36,7 @@ class Reservation:
         self._user = user
         self._snapshot: PaywallSnapshot | None = None
         self._model = ""
-        self._placing: asyncio.Task[Outcome] | None = None
+        self._placing: asyncio.Future[Outcome] | None = None
         self._resolving: asyncio.Task[None] | None = None
 
     @property
@@ -54,8 +54,8 @@ class Reservation:
             guard=snapshot.guard,
             events=events.started(snapshot, self._request.id, self._model),
         )
-        self._placing = self._gateway.spawn(self._gateway.books.post(operation, patience=HOLD_PATIENCE))
         try:
+            self._placing = self._gateway.books.submit(operation, patience=HOLD_PATIENCE)
             outcome = await asyncio.shield(self._placing)
         except (LedgerAway, Contention) as error:
             raise Unavailable("The ledger is busy; nothing was charged. Try again shortly.") from error
@@ -78,7 +78,7 @@ class Reservation:
         if not done and self._snapshot:
             self._gateway.spawn(events.deferred(self._snapshot, self._user, self.request_id, self._model))
 
-    async def _resolve(self, placing: "asyncio.Task[Outcome]", meter: Meter | None) -> None:
+    async def _resolve(self, placing: "asyncio.Future[Outcome]", meter: Meter | None) -> None:
         try:
             held = await asyncio.shield(placing)
         except (LedgerAway, Contention):
