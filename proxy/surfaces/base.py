@@ -33,8 +33,9 @@ class ModelRequest:
     limit: int | None = None
 
     def images(self, model: ModelSnapshot) -> int:
-        """The images to pay for: those that the request sends, where the model's price counts them."""
-        return tokens.count_images(self.body) if model.price.image else 0
+        """The images to pay for: those that the request sends, where the model's price or cost counts them."""
+        counted = model.price.image or (model.cost and model.cost.image)
+        return tokens.count_images(self.body) if counted else 0
 
     def output_bound(self, model: ModelSnapshot) -> int:
         """The most tokens that one choice may generate: the client's limit, lowered to the model's."""
