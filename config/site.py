@@ -91,6 +91,15 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Webhooks",
+                "separator": True,
+                "items": [
+                    _item("Subscriptions", "webhook", "webhooks.subscription"),
+                    _item("Events", "bolt", "webhooks.event"),
+                    _item("Deliveries", "outbox", "webhooks.delivery"),
+                ],
+            },
+            {
                 "title": "Operators",
                 "separator": True,
                 "items": [

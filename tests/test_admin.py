@@ -29,11 +29,15 @@ from paywalls import keys
 from paywalls.models import EndUser, Paywall, PaywallKey, PaywallModel, Provider, Tenant
 from paywalls.users import UserRef
 from tests.factories import make_model, make_paywall, make_provider, make_tenant
+from webhooks import services as webhooks
+from webhooks.models import Delivery, Event, Subscription
 
 pytestmark = pytest.mark.django_db
 
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
-READ_ONLY = (Account, Transfer, Hold, Lot, TopUpLink, EndUser, PaywallKey)
+READ_ONLY = (
+    Account, Transfer, Hold, Lot, TopUpLink, EndUser, PaywallKey, Subscription, Event, Delivery
+)  # fmt: skip
 PLAIN = "sk-the-provider-key-in-the-clear"
 
 
@@ -50,6 +54,7 @@ def world() -> SimpleNamespace:
     paywall = make_paywall(make_tenant(name="Acme"), name="Acme Chat", trial_credit=NANO // 20)
     provider = make_provider(paywall, name="openai", base_url="https://api.openai.com/v1", api_key=PLAIN)
     model = make_model(paywall, provider, model_id="gpt", upstream_model="gpt")
+    webhooks.create(paywall.pk, url="https://example.com/hook", events=["paywall.balance.trial.granted"])
     key = keys.find(keys.issue_key(paywall))
     user, hold = spend(paywall, "alice")
     link = TopUpLink.objects.create(user=user, expires_at=timezone.now() + timedelta(days=1))

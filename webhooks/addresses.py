@@ -54,6 +54,11 @@ def is_public(address: Address) -> bool:
     return address in _PUBLIC_V6 and not any(address in network for network in _NOT_PUBLIC_V6)
 
 
+def has_allow_list() -> bool:
+    """Whether the operator allows any network of their own."""
+    return bool(settings.WEBHOOK_ALLOWED_NETWORKS)
+
+
 def is_allow_listed(address: Address) -> bool:
     """Whether the operator allows the address in WEBHOOK_ALLOWED_NETWORKS, be it public or not."""
     return any(address in network for network in _networks(tuple(settings.WEBHOOK_ALLOWED_NETWORKS)))

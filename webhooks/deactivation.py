@@ -42,6 +42,13 @@ def give_up(endpoint: Subscription) -> bool:
     return True
 
 
+def by_operator(endpoint: Subscription) -> None:
+    """Deactivate an endpoint because an operator says so; its owner sees why."""
+    Subscription.objects.filter(pk=endpoint.pk).update(
+        is_active=False, disabled_reason="deactivated by the operator"
+    )
+
+
 def _write_to_tenant(endpoint: Subscription) -> None:
     with connection.cursor() as cursor:
         cursor.execute(

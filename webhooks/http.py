@@ -25,6 +25,9 @@ from webhooks import addresses, deadline
 
 USER_AGENT = "Tollgate-Webhooks/1"
 
+# Which address is not for the owner to know: names of the inside would become readable.
+_FORBIDDEN = "the host leads to an address that deliveries may not go to"
+
 
 class ForbiddenAddress(requests.RequestException):
     """The host leads to an address that no delivery may go to."""
@@ -69,14 +72,13 @@ class GuardedAdapter(IPFilterAdapter):
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
     ) -> Any:
         """The connection's host, replaced by an allowed address. Raises ForbiddenAddress."""
+        pinned = self._pinned_to_allow_list(request, verify, cert) if addresses.has_allow_list() else None
         try:
-            host, options = super().build_connection_pool_key_attributes(request, verify, cert)
+            host, options = pinned or super().build_connection_pool_key_attributes(request, verify, cert)
         except InvalidIPAddress as refused:
-            host, options = self._pinned_to_allow_list(request, verify, cert, refused)
+            raise ForbiddenAddress(_FORBIDDEN) from refused
         if not addresses.may_receive(ip_address(host["host"].strip("[]")), host["scheme"]):
-            raise ForbiddenAddress(
-                f"{urlsplit(str(request.url)).hostname} leads to an address that is not public"
-            )
+            raise ForbiddenAddress(_FORBIDDEN)
         if host["scheme"] == "https":
             options["ssl_context"] = _tls()
         return host, options
@@ -84,20 +86,21 @@ class GuardedAdapter(IPFilterAdapter):
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """The pool's TLS context verifies already, against the same authorities."""
 
-    def _pinned_to_allow_list(
-        self, request: requests.PreparedRequest, verify: Any, cert: Any, refused: Exception
-    ) -> Any:
-        """As requests-hardened pins a public address, for one of the operator's own networks."""
+    def _pinned_to_allow_list(self, request: requests.PreparedRequest, verify: Any, cert: Any) -> Any:
+        """As requests-hardened pins a public address, for one of the operator's own networks; else None."""
         host: Any
         options: Any
         host, options = HTTPAdapter.build_connection_pool_key_attributes(self, request, verify, cert)
         name = host["host"].strip("[]")
-        found = socket.getaddrinfo(name, host["port"], type=socket.SOCK_STREAM)
+        try:
+            found = socket.getaddrinfo(name, host["port"], type=socket.SOCK_STREAM)
+        except OSError:
+            return None
         chosen = next(
             (ip for entry in found if addresses.is_allow_listed(ip := ip_address(entry[4][0]))), None
         )
         if chosen is None:
-            raise ForbiddenAddress(f"{name} leads to an address that is not public") from refused
+            return None
         request.headers["Host"] = str(urlsplit(str(request.url)).netloc)
         if host["scheme"] == "https":
             options["assert_hostname"] = options["server_hostname"] = name
