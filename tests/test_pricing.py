@@ -6,11 +6,13 @@ from decimal import ROUND_CEILING, Decimal, localcontext
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from config import money
 from paywalls.pricing import MAX_TIERS, Price, Tier, Units, breakdown, charge, cost, selling, worst_case
+from tests.environment import ROOT
 
 GPT_4O_MINI = Price(prompt=150_000_000, completion=600_000_000, markup=200_000)
 SONNET = Price(
@@ -94,6 +96,27 @@ def test_the_size_of_the_whole_prompt_chooses_the_tier(
 def test_a_cache_price_that_a_tier_does_not_name_is_the_prompts_of_that_tier() -> None:
     price = Price(10, 0, cache_read=1, tiers=(Tier(20_000_000, 0, above=5),))
     assert charge(price, Units(cache_read=6)) == 120
+
+
+@pytest.mark.parametrize(
+    ("used", "dollars"),
+    [
+        (Units(input=2_000, cache_read=1_000, cache_write=500, output=400), "0.01821"),
+        (Units(input=200_001, output=1_000), "1.4772072"),
+    ],
+)
+def test_the_documented_examples(used: Units, dollars: str) -> None:
+    text = (ROOT / "docs" / "pricing.md").read_text()
+    written = text.split("    pricing: ")[1].split("\n\n")[0]
+    pricing = yaml.safe_load(written)
+    tiers = [Tier(above=tier.pop("above"), **in_nano(tier)) for tier in pricing.pop("tiers")]
+    price = Price(**in_nano(pricing), markup=200_000, tiers=tuple(tiers))
+    assert money.plain(charge(price, used)) == dollars
+    assert f"| ${dollars} |" in text
+
+
+def in_nano(dollars: dict[str, str]) -> dict[str, int]:
+    return {name: money.parse(text) for name, text in dollars.items()}
 
 
 def test_a_fee_per_request_carries_the_markup() -> None:
