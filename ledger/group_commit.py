@@ -28,6 +28,21 @@ MAX_WAITING = 20_000
 RECONNECT_SECONDS = 0.25
 
 
+# Posting finds rows by their keys only. The plans are cached, and one made while a table was small would go on to scan
+# all of it as it grows (measured: 24 ms for a request instead of 3 until the next ANALYZE).
+_OPTIONS = " ".join(
+    f"-c {setting}"
+    for setting in (
+        f"lock_timeout={LOCK_TIMEOUT_SECONDS}s",
+        "timezone=UTC",
+        "enable_seqscan=off",
+        "enable_hashjoin=off",
+        "enable_mergejoin=off",
+        "jit=off",
+    )
+)
+
+
 class LedgerAway(Exception):
     """The database could not be reached in the time the operation had. Nothing is known to have been done."""
 
@@ -137,7 +152,7 @@ class GroupCommit:
                 **self._parameters(),
                 autocommit=True,
                 prepare_threshold=3,
-                options=f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s -c timezone=UTC",
+                options=_OPTIONS,
             )
         return self._connection
 
