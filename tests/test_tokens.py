@@ -272,3 +272,27 @@ any_body = st.fixed_dictionaries(
 @given(any_body)
 def test_the_bound_is_never_below_the_count(body: dict[str, Any]) -> None:
     assert tokens.upper_bound(body) >= tokens.count_prompt(body)
+
+
+# --- Prompts of other APIs -------------------------------------------------------------------------------
+
+
+@given(any_json)
+def test_the_bound_of_any_input_is_never_below_its_count(value: Any) -> None:
+    assert tokens.input_bound(value) >= tokens.count_input(value)
+
+
+def test_numbers_in_an_input_are_tokens_that_the_client_made() -> None:
+    assert tokens.count_input([[1, 2, 3], [4]]) == 4
+
+
+@pytest.mark.parametrize("kind", ["image", "image_url", "input_image", "input_file", "document"])
+def test_media_count_at_their_bound_whatever_their_bytes(kind: str) -> None:
+    part = {"type": kind, "source": {"data": "A" * 1_000}}
+    assert tokens.count_input([{"role": "user", "content": [part]}]) >= tokens.IMAGE_TOKENS_BOUND
+
+
+def test_images_are_found_in_any_api_and_a_schema_is_none() -> None:
+    chat = {"messages": [{"content": [{"type": "image_url"}, {"type": "text", "text": "image"}]}]}
+    schema = {"tools": [{"parameters": {"properties": {"type": {"type": "string", "enum": ["image"]}}}}]}
+    assert (tokens.count_images(chat), tokens.count_images(schema)) == (1, 0)

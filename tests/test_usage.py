@@ -223,3 +223,32 @@ def test_a_plain_answer_counts_like_its_stream() -> None:
 def test_an_error_body_is_no_completion() -> None:
     assert from_completion({"error": {"message": "No."}, "choices": [{"message": {"content": "No."}}]}) == 0
     assert from_completion({}) == 0
+
+
+class TestOtherApis:
+    def test_responses_count_like_chats_under_other_names(self) -> None:
+        reported = {
+            "input_tokens": 10,
+            "input_tokens_details": {"cached_tokens": 4},
+            "output_tokens": 3,
+            "output_tokens_details": {"reasoning_tokens": 1},
+        }
+        assert usage.of_responses(reported) == Usage(input=6, cache_read=4, output=3, reasoning=1)
+
+    def test_anthropic_counts_caches_outside_of_the_input(self) -> None:
+        reported = {
+            "input_tokens": 6,
+            "cache_read_input_tokens": 3,
+            "cache_creation_input_tokens": 1,
+            "output_tokens": 4,
+        }
+        seen = usage.of_messages(reported)
+        assert seen == Usage(input=6, cache_read=3, cache_write=1, output=4)
+        assert seen.prompt_tokens == 10
+
+    @pytest.mark.parametrize(
+        "nothing", [None, {}, [], {"input_tokens": 1}, {"input_tokens": -1, "output_tokens": 1}]
+    )
+    def test_what_says_nothing_is_no_usage(self, nothing: object) -> None:
+        assert usage.of_messages(nothing) is None
+        assert usage.of_responses(nothing) is None
