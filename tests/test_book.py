@@ -196,6 +196,14 @@ class TestRefunds:
             [(fresh, book.GRANTED, 15), (uuid.UUID(int=0), book.PAID, 10)]
         )
 
+    def test_debt_takes_the_last_burned_first_so_that_what_expires_sooner_comes_back(self):
+        before = wallet(lot(30, expires_at=LATER), lot(30, number=2))
+        held = book.place_hold(before, hold(0), NOW)
+        charged = book.debit(held.account, 60, NOW)
+        owing = book.capture(charged.account, held.hold, 20, NOW).account
+        given = corrections.refund(owing, original(charged, before), 60, NOW, uuid.uuid4())
+        assert [(x.id.int, x.remaining) for x in given.account.lots] == [(0, 30), (2, 10)]
+
     def test_what_goes_back_into_an_expired_lot_expires_again(self):
         before = wallet(lot(50, expires_at=SOON), lot(10, number=2))
         charged = book.debit(before, 40, NOW)

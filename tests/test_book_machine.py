@@ -209,5 +209,5 @@ class BookAgainstReference(RuleBasedStateMachine):
 
 TestBookAgainstReference = BookAgainstReference.TestCase
 TestBookAgainstReference.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, print_blob=True
+    max_examples=300, stateful_step_count=50, deadline=None, print_blob=True
 )
