@@ -12,7 +12,7 @@ from config.admin.columns import link, moment, money, text
 from config.admin.filters import AutocompleteSelectFilter
 from config.admin.forms import SecretField, SettingsForm, SwitchField
 from paywalls import rules, services
-from paywalls.admin.prices import FIELDSETS, PriceForm, look_up, margin, warn
+from paywalls.admin.prices import FIELDSETS, MARGINS, PriceForm, look_up, margin, warn
 from paywalls.models import Paywall, PaywallModel, Provider
 from paywalls.prices import COSTS, PRICES
 
@@ -141,7 +141,7 @@ class ModelAdmin(SettingsAdmin):
         money("completion_price", "completion / 1M"),
         money("request_price", "request"),
         money("minimum_price", "minimum"),
-        margin,
+        "margin",
     )
     list_filter = (("paywall", AutocompleteSelectFilter), ("provider", AutocompleteSelectFilter))
     list_select_related = ("paywall", "provider")
@@ -159,6 +159,10 @@ class ModelAdmin(SettingsAdmin):
 
     actions = ("look_up",)
 
+    @display(description="margin", label=MARGINS)
+    def margin(self, model: PaywallModel) -> str:
+        return margin(model)
+
     @admin.action(description="Look up what the providers charge", permissions=["change"])
     def look_up(self, request: HttpRequest, queryset: QuerySet[PaywallModel]) -> None:
         look_up(self, request, queryset.select_related("paywall", "provider"))
@@ -174,7 +178,8 @@ class ModelAdmin(SettingsAdmin):
         services.update_model(row, **form.settings())
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
-        return ("paywall", "cost_source") if obj else ("cost_source",)
+        shown = ("cost_source", "margin")
+        return ("paywall", *shown) if obj else shown
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **options)

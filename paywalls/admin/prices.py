@@ -10,7 +10,6 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from config import money
-from config.admin import display
 from config.admin.forms import DollarField, LinesField, SettingsForm, SwitchField
 from paywalls import costs, margins
 from paywalls.configuration import InvalidDocument, load
@@ -61,7 +60,9 @@ class TiersField(LinesField):
 
 
 def _tier_line(tier: dict[str, int]) -> str:
-    rates = (f'{name}: "{money.plain(nano)}"' for name, nano in tier.items() if name != "above")
+    # The database keeps the keys in an order of its own.
+    names = [name for name in ("prompt", "completion", "cache_read", "cache_write") if name in tier]
+    rates = (f'{name}: "{money.plain(tier[name])}"' for name in names)
     return f"- {{above: {tier['above']}, {', '.join(rates)}}}"
 
 
@@ -104,7 +105,8 @@ FIELDSETS = (
             "fields": (
                 ("prompt_price", "completion_price"),
                 ("cache_read_price", "cache_write_price"),
-                ("request_price", "minimum_price", "image_price"),
+                ("request_price", "minimum_price"),
+                "image_price",
                 "tiers",
                 "free",
             )
@@ -116,9 +118,10 @@ FIELDSETS = (
             "fields": (
                 ("prompt_cost", "completion_cost"),
                 ("cache_read_cost", "cache_write_cost"),
-                ("request_cost", "minimum_cost", "image_cost"),
+                ("request_cost", "minimum_cost"),
+                "image_cost",
                 "cost_tiers",
-                "cost_source",
+                ("cost_source", "margin"),
             ),
             "description": "What the provider charges you. Empty until somebody types it, or it is looked up.",
         },
@@ -126,9 +129,9 @@ FIELDSETS = (
 )
 
 
-@display(
-    description="margin", label={"below cost": "danger", "above cost": "success", "cost unknown": "info"}
-)
+MARGINS = {"below cost": "danger", "above cost": "success", "cost unknown": "info"}
+
+
 def margin(model: PaywallModel) -> str:
     """Whether anything is sold for less than it costs."""
     if model.cost() is None:
