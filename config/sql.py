@@ -28,13 +28,13 @@ def array(values: Iterable[Any]) -> str:
     The driver's own way asks every element for its type; for the columns of a batch this takes a quarter of the
     time.
     """
-    return "{%s}" % ",".join(
-        ["NULL" if value is None else _ELEMENTS.get(type(value), _quoted)(value) for value in values]
-    )
+    elements = ["NULL" if value is None else _ELEMENTS.get(type(value), _quoted)(value) for value in values]
+    return f"{{{','.join(elements)}}}"
 
 
 def _quoted(value: object) -> str:
-    return '"%s"' % str(value).replace("\\", "\\\\").replace('"', '\\"')
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 _ELEMENTS: dict[type, Callable[[Any], str]] = {
