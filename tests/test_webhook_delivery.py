@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from config.money import NANO
 from ledger import services as ledger
+from ledger.models import OperatorAlert
 from paywalls.models import Paywall
 from paywalls.users import UserRef
 from tests.factories import make_paywall
@@ -21,6 +22,7 @@ from webhooks.claims import Queue
 from webhooks.delivery import Courier
 from webhooks.drafts import Draft, Subject
 from webhooks.models import Delivery, Event, Subscription
+from webhooks.tasks import alert
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -53,7 +55,7 @@ def archived(paywall: Paywall, reason: str = "moved") -> int:
 
 def deliver() -> int:
     """What a worker does when it looks."""
-    return Courier(senders=8).run()
+    return Courier(senders=8, gave_up=alert).run()
 
 
 def due_now() -> None:
@@ -353,6 +355,7 @@ class TestFailingEndpoints:
         assert letter.to == [paywall.tenant.email]
         assert subscription.public_id in letter.body
         assert "webhook endpoint deactivated" in caplog.text
+        assert subscription.public_id in OperatorAlert.objects.get(kind="webhooks").text
 
     def test_only_deliveries_that_ended_deactivate(self, paywall: Paywall, receiver: Receiver) -> None:
         subscription = subscribe(paywall, receiver.url)

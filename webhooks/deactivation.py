@@ -5,11 +5,13 @@ import logging
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db import connection
+from django.utils import timezone
 
 from webhooks.models import Subscription
 
 log = logging.getLogger("tollgate.webhooks")
-alerts = logging.getLogger("tollgate.alerts")
+
+_FAILED = "no delivery succeeded since"
 
 _MAIL = """\
 Your webhook endpoint has answered no event with success since {since:%Y-%m-%d %H:%M} UTC, so we have stopped
@@ -28,18 +30,24 @@ send what it missed (POST /v1/webhooks/subscriptions/{id}/replay).
 def give_up(endpoint: Subscription) -> bool:
     """Deactivate an endpoint; whether it was active until now. Call it outside of transactions: it writes a mail."""
     since = endpoint.failing_since
-    reason = f"no delivery succeeded since {since:%Y-%m-%d %H:%M} UTC"
+    reason = f"{_FAILED} {since:%Y-%m-%d %H:%M} UTC"
     stopped = Subscription.objects.filter(pk=endpoint.pk, is_active=True).update(
-        is_active=False, disabled_reason=reason
+        is_active=False, disabled_reason=reason, updated_at=timezone.now()
     )
     if not stopped:
         return False
-    alerts.error("webhook endpoint deactivated: %s %s (%s)", endpoint.public_id, endpoint.url, reason)
+    log.error("webhook endpoint deactivated: %s %s (%s)", endpoint.public_id, endpoint.url, reason)
     try:
         _write_to_tenant(endpoint)
     except Exception:
         log.exception("the tenant of %s could not be written to", endpoint.public_id)
     return True
+
+
+def given_up() -> list[str]:
+    """A line for each endpoint that is inactive because it failed, the latest first (at most 20)."""
+    rows = Subscription.objects.filter(is_active=False, disabled_reason__startswith=_FAILED)
+    return [f"{row.public_id} {row.url}: {row.disabled_reason}" for row in rows.order_by("-updated_at")[:20]]
 
 
 def by_operator(endpoint: Subscription) -> None:

@@ -9,12 +9,10 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-
-from django.conf import settings
 
 from webhooks import claims, deactivation, recording, sending
 from webhooks.claims import Claim, Queue
+from webhooks.models import Subscription
 from webhooks.sending import Result
 
 log = logging.getLogger("tollgate.webhooks")
@@ -26,12 +24,20 @@ LOOK_SECONDS = 0.5
 class Courier:
     """One for each worker process; `run()` of a second thread only wakes the first."""
 
-    def __init__(self, senders: int, send: Callable[[Claim], Result] = sending.send) -> None:
+    def __init__(
+        self,
+        senders: int,
+        *,
+        send: Callable[[Claim], Result] = sending.send,
+        gave_up: Callable[[Subscription], None] = lambda endpoint: None,
+    ) -> None:
+        """`gave_up` is told of each endpoint that was deactivated for failing too long."""
         # A quarter of the senders for endpoints that are slow or failing and for retries: they can fill no more.
         patient = max(1, senders // 4)
         self._free = {True: max(1, senders - patient), False: patient}
         self._pool = ThreadPoolExecutor(senders + 1, thread_name_prefix="webhook-sender")
         self._send = send
+        self._gave_up = gave_up
         self._done: queue.SimpleQueue[tuple[bool, Claim, Result] | None] = queue.SimpleQueue()
         self._running = threading.Lock()
         self._under_way = 0
@@ -94,10 +100,5 @@ class Courier:
             pass
         if done:
             for endpoint in recording.record(done):
-                deactivation.give_up(endpoint)
-
-
-@cache
-def courier() -> Courier:
-    """This process's courier."""
-    return Courier(settings.WEBHOOK_SENDERS)
+                if deactivation.give_up(endpoint):
+                    self._gave_up(endpoint)
