@@ -5,7 +5,8 @@
         upstream.streams(b"data: …\\n\\n", 0.1, DIE)               # bytes, pauses in seconds, a broken connection
         upstream.requests                                         # what came: .path, .body, .headers, .aborted
 
-It answers any path. Without a script it answers "Hello there." with a usage of 10 prompt and 3 completion tokens, plain or streamed.
+It answers any path. Without a script it answers "Hello there." with a usage of 10 prompt and 3 completion tokens,
+plain or streamed.
 """
 
 import asyncio
