@@ -155,9 +155,9 @@ class Installation:
         for server in range(len(self._ports)):
             self._wait_until_ready(server)
 
-    def start_server(self, server: int) -> None:
-        """Start a server (again) on its address and wait until it is ready."""
-        self._spawn_server(server)
+    def start_server(self, server: int, *, module: str = "config.serve.web") -> None:
+        """Start a server (again) on its address and wait until it is ready; `module` is what it runs."""
+        self._spawn_server(server, module)
         self._wait_until_ready(server)
 
     def start_worker(self) -> None:
@@ -195,11 +195,11 @@ class Installation:
         databases.drop(self._database)
         self._folder.cleanup()
 
-    def _spawn_server(self, server: int) -> None:
+    def _spawn_server(self, server: int, module: str = "config.serve.web") -> None:
         with socket.create_server(("127.0.0.1", self._ports[server]), backlog=1024) as listener:
             fd = listener.fileno()
             self._spawn(
-                _name(server), "config.serve.web", "--fd", str(fd), keep=[fd], port=self._ports[server]
+                _name(server), module, "--fd", str(fd), keep=[fd], port=self._ports[server]
             )
 
     def _spawn(
