@@ -1,6 +1,5 @@
 """`post()`: batches in one transaction, idempotent by source, exact under concurrency."""
 
-import threading
 import uuid
 
 import pytest
@@ -26,6 +25,7 @@ from ledger.verification import verify
 from paywalls.models import EndUser
 from paywalls.users import UserRef
 from tests.factories import make_paywall
+from tests.threads import in_threads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,29 +57,6 @@ def credit(wallet, amount, source=None, **more):
 
 def debit(wallet, amount, source=None):
     return Debit(wallet, amount, source or f"charge:{ids.new().hex}", "charge", "revenue")
-
-
-def in_threads(count, work):
-    """Run work(index) in so many threads at once; their results, errors raised."""
-    results, errors = [None] * count, []
-    barrier = threading.Barrier(count)
-
-    def run(index):
-        try:
-            barrier.wait()
-            results[index] = work(index)
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not errors
-    return results
 
 
 class TestOneOperation:
