@@ -16,6 +16,14 @@ class Rule:
     name: str
     sql: str
 
+    @property
+    def statement(self) -> str:
+        """The query for the first examples.
+
+        The limit stands outside: the planner must not hope to find them early, since in sound books there are none.
+        """
+        return f"WITH broken AS MATERIALIZED ({self.sql}) SELECT * FROM broken LIMIT {EXAMPLES}"  # noqa: S608
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -210,6 +218,6 @@ def verify() -> Iterator[Fault]:
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         for rule in RULES:
-            cursor.execute(f"{rule.sql} LIMIT {EXAMPLES}")
+            cursor.execute(rule.statement)
             for what, expected, found in cursor.fetchall():
                 yield Fault(rule.name, str(what), str(expected), str(found))
