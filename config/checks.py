@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -145,6 +146,24 @@ def check_times(**_: Any) -> Sequence[CheckMessage]:
             id="tollgate.E008",
         )
     ]
+
+
+@register(TAG)
+def check_webhook_networks(**_: Any) -> Sequence[CheckMessage]:
+    """Networks that deliveries may go to are networks."""
+    found: list[CheckMessage] = []
+    for cidr in settings.WEBHOOK_ALLOWED_NETWORKS:
+        try:
+            ip_network(cidr)
+        except ValueError as error:
+            found.append(
+                Error(
+                    f"WEBHOOK_ALLOWED_NETWORKS: {error}.",
+                    hint="List networks as CIDR, comma-separated, such as 10.20.0.0/16.",
+                    id="tollgate.E011",
+                )
+            )
+    return found
 
 
 def _secret_key() -> str:

@@ -52,6 +52,7 @@ def test_a_sound_production_installation_passes(production: Any) -> None:
         ("tollgate.E009", {"PUBLIC_URL": "paywall.example.com"}),
         ("tollgate.E010", {"DATABASE_URL": "mysql://root@127.0.0.1/tollgate"}),
         ("tollgate.E010", {"DATABASE_URL": "postgres://127.0.0.1:5432"}),
+        ("tollgate.E011", {"WEBHOOK_ALLOWED_NETWORKS": ["10.0.0.1/8"]}),
         ("tollgate.W001", {"EMBEDDED": True}),
     ],
 )

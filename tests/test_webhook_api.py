@@ -248,6 +248,7 @@ class TestTheLog:
         [
             ("limit", "limit=0"),
             ("limit", "limit=101"),
+            ("limit", "limit=000501"),
             ("limit", "limit=-1"),
             ("limit", "limit=ten"),
             ("status", "status=done"),

@@ -1,11 +1,8 @@
 """The webhooks API: subscriptions, their tests and rotations, the catalogue, the log, retries and replays."""
 
-import uuid
-from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,14 +12,11 @@ from config import ids
 from config.openapi import errors
 from paywalls.authentication import KeyHolder
 from paywalls.models import Paywall
-from webhooks import catalogue, serializers, services
+from webhooks import catalogue, parameters, serializers, services
 from webhooks.drafts import stamp
 from webhooks.errors import InvalidParameter, InvalidSubscription, UnknownDelivery, UnknownSubscription
 from webhooks.models import Delivery, Subscription
 from webhooks.serializers import log_json, subscription_json
-
-MAX_PAGE = 100
-DEFAULT_PAGE = 20
 
 _ACTIVE = OpenApiParameter(
     "status",
@@ -34,7 +28,8 @@ _FILTERS = [
     OpenApiParameter("status", {"type": "string", "enum": list(serializers.STATUSES)}),
     OpenApiParameter("eventType", str),
     OpenApiParameter(
-        "limit", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE}
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": parameters.MAX_PAGE, "default": parameters.DEFAULT_PAGE},
     ),
     OpenApiParameter("cursor", str, description="`nextCursor` of the last page."),
 ]
@@ -50,7 +45,7 @@ class WebhookView(APIView):
     def subscription(self, public_id: str) -> Subscription:
         """The paywall's own subscription. Raises UnknownSubscription."""
         found = Subscription.objects.filter(
-            pk=_key("subscription", public_id), paywall=self.paywall(), listening_until=None
+            pk=parameters.key("subscription", public_id), paywall=self.paywall(), listening_until=None
         ).first()
         if found is None:
             raise UnknownSubscription
@@ -74,7 +69,7 @@ class SubscriptionsView(WebhookView):
     )
     def get(self, request: Request) -> Response:
         rows = Subscription.objects.filter(paywall=self.paywall(), listening_until=None).order_by("-id")
-        if status := _choice(request, "status", ("active", "inactive")):
+        if status := parameters.choice(request.query_params, "status", ("active", "inactive")):
             rows = rows.filter(is_active=status == "active")
         return Response({"subscriptions": [subscription_json(row) for row in rows]})
 
@@ -191,9 +186,9 @@ class ReplayView(WebhookView):
     def post(self, request: Request, subscription_id: str) -> Response:
         row = self.subscription(subscription_id)
         body = self.body()
-        since, until = _moment(body, "since"), _moment(body, "until", timezone.now())
+        since, until = parameters.moment(body, "since"), parameters.moment(body, "until", timezone.now())
         cursor = body.get("cursor")
-        after = _cursor("event", cursor) if cursor is not None else None
+        after = parameters.cursor("event", cursor) if cursor is not None else None
         count, rest = services.replay(row, since=since, until=until, after=after)
         answer = {"deliveries": count, "nextCursor": ids.public("event", rest) if rest else None}
         return Response(answer, status=202)
@@ -234,16 +229,16 @@ class LogsView(WebhookView):
             subscription__paywall=self.paywall(), subscription__listening_until=None
         ).select_related("event")
         if subscription := query.get("subscriptionId"):
-            rows = rows.filter(subscription_id=_key("subscription", subscription))
-        if status := _choice(request, "status", tuple(serializers.STATUSES)):
+            rows = rows.filter(subscription_id=parameters.key("subscription", subscription))
+        if status := parameters.choice(request.query_params, "status", tuple(serializers.STATUSES)):
             rows = rows.filter(state__in=serializers.STATUSES[status])
         if event_type := query.get("eventType"):
             if event_type not in {*catalogue.ALL, catalogue.PING}:
                 raise InvalidParameter("eventType", f"{event_type[:128]!r} is no event.")
             rows = rows.filter(event__type=event_type)
         if cursor := query.get("cursor"):
-            rows = rows.filter(pk__lt=_cursor("delivery", cursor))
-        limit = _limit(query.get("limit"))
+            rows = rows.filter(pk__lt=parameters.cursor("delivery", cursor))
+        limit = parameters.limit(query.get("limit"))
         page = list(rows.order_by("-id")[: limit + 1])
         rest = page[limit - 1].public_id if len(page) > limit else None
         return Response({"logs": [log_json(row) for row in page[:limit]], "nextCursor": rest})
@@ -263,7 +258,7 @@ class RetryView(WebhookView):
     def post(self, request: Request, delivery_id: str) -> Response:
         row = (
             Delivery.objects.filter(
-                pk=_key("delivery", delivery_id),
+                pk=parameters.key("delivery", delivery_id),
                 subscription__paywall=self.paywall(),
                 subscription__listening_until=None,
             )
@@ -273,49 +268,3 @@ class RetryView(WebhookView):
         if row is None:
             raise UnknownDelivery
         return Response({"delivery": log_json(services.retry(row))}, status=202)
-
-
-_NOBODY = uuid.UUID(int=0)
-
-
-def _key(kind: str, public_id: str) -> uuid.UUID:
-    """The key behind a public id; one that no row has, where it is none."""
-    try:
-        return ids.parse(kind, public_id)
-    except ValueError:
-        return _NOBODY
-
-
-def _cursor(kind: str, value: object) -> uuid.UUID:
-    key = _key(kind, value) if isinstance(value, str) else _NOBODY
-    if key == _NOBODY:
-        raise InvalidParameter("cursor", "must be the nextCursor of the last answer.")
-    return key
-
-
-def _choice(request: Request, name: str, choices: tuple[str, ...]) -> str | None:
-    value = request.query_params.get(name)
-    if value is not None and value not in choices:
-        raise InvalidParameter(name, f"must be one of {', '.join(choices)}.")
-    return value
-
-
-def _limit(value: str | None) -> int:
-    if value is None:
-        return DEFAULT_PAGE
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value[:6]) <= MAX_PAGE:
-        raise InvalidParameter("limit", f"must be a number from 1 to {MAX_PAGE}.")
-    return int(value)
-
-
-def _moment(body: dict[str, Any], name: str, default: datetime | None = None) -> datetime:
-    value = body.get(name)
-    if value is None and default:
-        return default
-    try:
-        moment = parse_datetime(value) if isinstance(value, str) else None
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise InvalidParameter(name, 'must be a time such as "2026-05-01T12:00:00Z".')
-    return moment
