@@ -198,9 +198,7 @@ class Installation:
     def _spawn_server(self, server: int, module: str = "config.serve.web") -> None:
         with socket.create_server(("127.0.0.1", self._ports[server]), backlog=1024) as listener:
             fd = listener.fileno()
-            self._spawn(
-                _name(server), module, "--fd", str(fd), keep=[fd], port=self._ports[server]
-            )
+            self._spawn(_name(server), module, "--fd", str(fd), keep=[fd], port=self._ports[server])
 
     def _spawn(
         self, name: str, module: str, *arguments: str, keep: list[int] | None = None, port: int = 8000
