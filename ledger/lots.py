@@ -1,6 +1,7 @@
 """Lots: credits that burn, and the order in which they do. Pure; amounts are nano-dollars."""
 
 import uuid
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -65,10 +66,13 @@ def burn(
 
 def put(lots: tuple[Lot, ...], parts: Iterable[tuple[Lot, int]]) -> tuple[tuple[Lot, ...], Parts]:
     """Add to lots what they gain; a lot that is not among them (new, or burned to the end) joins them."""
-    live = {lot.id: lot for lot in lots}
-    gained = []
+    live, gained = list(lots), []
     for lot, part in parts:
-        known = live.get(lot.id, replace(lot, remaining=0))
-        live[lot.id] = replace(known, remaining=known.remaining + part)
+        # Its place is where its key says, whether it is there or not.
+        place = bisect_left(live, lot.burn_key, key=lambda other: other.burn_key)
+        if place < len(live) and live[place].id == lot.id:
+            live[place] = replace(live[place], remaining=live[place].remaining + part)
+        else:
+            live.insert(place, replace(lot, remaining=part))
         gained.append((lot.id, part))
-    return in_order(live.values()), tuple(gained)
+    return tuple(live), tuple(gained)

@@ -90,7 +90,9 @@ class CaptureView(_HoldView):
         amount, metadata = body.get("amount", hold.amount), body.get("metadata", {})
         if amount > hold.amount:
             raise ApiError(
-                f"amount: must be at most the {money.plain(hold.amount)} that is held", param="amount"
+                f"amount: must be at most the {money.plain(hold.amount)} that is held",
+                param="amount",
+                code="more_than_held",
             )
 
         def effect(source: str) -> dict[str, Any]:

@@ -54,7 +54,8 @@ class SettingsView(MoneyView):
         try:
             services.configure_wallet(self.user_ref(body["user"]), settings)
         except ValueError as error:
-            raise ApiError(str(error), param=str(error).partition(":")[0]) from None
+            param = str(error).partition(":")[0]
+            raise ApiError(str(error), param=param, code="invalid_request") from None
         return Response(_shown(settings))
 
 
