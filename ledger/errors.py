@@ -18,6 +18,11 @@ class InsufficientFunds(Refusal):
         self.required = required
         self.available = available
 
+    @property
+    def room(self) -> int:
+        """What would still fit (nano-dollars)."""
+        return self.available
+
 
 class SpendLimitReached(Refusal):
     """The wallet's limit for a "day" or "month" is `limit` nano-dollars, of which `used` are held or spent.
@@ -34,6 +39,11 @@ class SpendLimitReached(Refusal):
         self.limit = limit
         self.used = used
         self.resets_at = resets_at
+
+    @property
+    def room(self) -> int:
+        """What would still fit (nano-dollars)."""
+        return self.limit - self.used
 
 
 class BalanceTooLarge(Refusal):

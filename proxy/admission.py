@@ -1,11 +1,13 @@
 """Whether a request may go: who asks, for what, and the hold that covers the worst it can cost."""
 
 import asyncio
+import math
+from datetime import UTC, datetime
 
 from config.db import in_thread
 from config.errors import ApiError, Unavailable
 from ledger import services, topups
-from ledger.errors import ConfigChanged, InsufficientFunds
+from ledger.errors import ConfigChanged, InsufficientFunds, SpendLimitReached
 from paywalls import pricing
 from paywalls.users import UserRef
 from proxy import decisions, events
@@ -45,6 +47,22 @@ class SurfaceNotSpoken(ApiError):
         )
 
 
+class SpendLimited(ApiError):
+    """The end user's own limit for a day or month is reached, which no top-up cures."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "spend_limit_reached"
+
+    def __init__(self, snapshot: PaywallSnapshot, refusal: SpendLimitReached) -> None:
+        # Until midnight or the month's end: nothing that a client's own retries should wait for.
+        seconds = max(1, math.ceil((refusal.resets_at - datetime.now(UTC)).total_seconds()))
+        super().__init__(
+            f"Your spending limit for {snapshot.name} is reached: {refusal}.",
+            headers={"Retry-After": str(seconds), "x-should-retry": "false"},
+        )
+
+
 async def admit(
     gateway: Gateway,
     key: str,
@@ -57,7 +75,7 @@ async def admit(
 
     The model is answered as it is sold now: its price counts for this request, whatever changes from here on. A cheap
     upper bound of the prompt's tokens is tried first; they are counted only where it does not fit the balance.
-    Raises ModelNotFound, SurfaceNotSpoken, UnknownKey (revoked meanwhile) or Unavailable.
+    Raises ModelNotFound, SurfaceNotSpoken, SpendLimited, UnknownKey (revoked meanwhile) or Unavailable.
     """
     surface = asked.surface
     counted: int | None = None
@@ -79,11 +97,14 @@ async def admit(
         if isinstance(refusal, ConfigChanged):
             snapshot = await gateway.snapshots.reload(key)
             continue
-        if not isinstance(refusal, InsufficientFunds):
+        if not isinstance(refusal, InsufficientFunds | SpendLimitReached):
             raise refusal
-        if counted is None and refusal.available >= _worst_case(asked, model, 0):
+        if counted is None and refusal.room >= _worst_case(asked, model, 0):
             counted = await asyncio.to_thread(surface.count_prompt, asked.body)
             continue
+        if isinstance(refusal, SpendLimitReached):
+            await events.rate_limited(snapshot, user, hold.request_id, refusal.limit, model.model_id)
+            raise SpendLimited(snapshot, refusal)
         url = await in_thread(_topup_url, user)
         await events.blocked(
             snapshot,

@@ -101,7 +101,8 @@ async def serve(
         access.info(
             "%s %s %s %.1fms %s",
             request.method,
-            request.path,
+            # As it came: decoded, a path could hold a line of its own.
+            request.raw_path.decode("latin-1"),
             status or response.status,
             (time.perf_counter() - started) * 1000,
             request.public_id,

@@ -3,6 +3,7 @@
 import re
 import time
 
+import httpx
 import openai
 import pytest
 
@@ -190,6 +191,29 @@ class TestInsufficientFunds:
         assert answer.choices[0].message.content.startswith("You said:")
         [hold] = site.sql("SELECT amount, captured FROM ledger_hold")
         assert hold["captured"] <= hold["amount"] <= 12_000_000
+
+
+class TestSpendLimits:
+    def test_a_users_own_limit_is_429_that_says_when_and_is_not_retried(self, installation):
+        site = installation(
+            document(pricing={"prompt": "0", "completion": "0", "request": "0.002"}, markup="0")
+        )
+        answer = httpx.put(
+            f"{site.url()}/v1/user/settings",
+            json={"user": "alice", "dayLimit": "0.003"},
+            headers={"authorization": f"Bearer {site.key}"},
+        )
+        assert answer.status_code == 200, answer.text
+        client = site.client(max_retries=2)
+        client.chat.completions.create(model="sandbox/echo", user="alice", messages=HELLO)
+        with pytest.raises(openai.RateLimitError) as refused:
+            client.chat.completions.create(model="sandbox/echo", user="alice", messages=HELLO)
+        assert refused.value.code == "spend_limit_reached"
+        assert 0 < int(refused.value.response.headers["retry-after"]) <= 24 * 3600
+        assert refused.value.response.headers["x-should-retry"] == "false"
+        assert len(charges(site)) == 1
+        client.chat.completions.create(model="sandbox/echo", user="bob", messages=HELLO)
+        assert_books_sum(site)
 
 
 class TestConfigurationChanges:

@@ -32,7 +32,6 @@ NOT_YET = {
     "paywall.authorization.completed": "users can't connect yet",
     "paywall.authorization.declined": "users can't connect yet",
     "paywall.authorization.revoked": "users can't disconnect yet",
-    "paywall.usage.rate.limited": "there are no rate limits yet",
 }
 
 # The function that emits each of those, so that its first caller is noticed.
@@ -45,7 +44,6 @@ _READY = {
     "paywall.authorization.completed": "authorization_completed",
     "paywall.authorization.declined": "authorization_declined",
     "paywall.authorization.revoked": "authorization_revoked",
-    "paywall.usage.rate.limited": "rate_limited",
 }
 
 
@@ -223,6 +221,4 @@ def test_what_later_features_will_tell_has_the_catalogues_fields(paywall: Paywal
     paywall_events.authorization_completed(*who, "con_1")
     paywall_events.authorization_declined(*who, "req_1", "declined")
     paywall_events.authorization_revoked(*who)
-    assert {type for type, _ in told()} == (NOT_YET.keys() - {"paywall.usage.rate.limited"}) | {
-        "paywall.balance.trial.granted"
-    }
+    assert {type for type, _ in told()} == NOT_YET.keys() | {"paywall.balance.trial.granted"}
