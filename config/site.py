@@ -88,6 +88,8 @@ UNFOLD: dict[str, Any] = {
                     _item("Holds", "lock_clock", "ledger.hold"),
                     _item("Lots", "stacks", "ledger.lot"),
                     _item("Top-up links", "add_card", "ledger.topuplink"),
+                    _item("Reconciliation", "rule", "ledger.reconciliationitem"),
+                    _item("Alerts", "notification_important", "ledger.operatoralert"),
                 ],
             },
             {

@@ -6,7 +6,6 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 
@@ -26,7 +25,7 @@ from config.admin.columns import (
     public_id,
 )
 from config.admin.filters import AutocompleteSelectFilter, ChoicesRadioFilter, MadeBetween
-from ledger.models import Account, Hold, Lot, TopUpLink, Transfer
+from ledger.models import Account, Hold, Lot, Transfer
 
 # Wallets that a search by an end user's id goes through at the most (the id may be known to many paywalls).
 _WALLETS_FOUND = 100
@@ -75,6 +74,19 @@ class AccountAdmin(ReadOnlyAdmin):
             "Balance",
             {"fields": ("posted_money", "held_money", "available_money", moment("next_expiry"), "version")},
         ),
+        (
+            "Limits",
+            {
+                "fields": (
+                    money("day_limit"),
+                    money("day_used"),
+                    money("month_limit"),
+                    money("month_used"),
+                    "window_day",
+                    money("low_balance"),
+                )
+            },
+        ),
         ("Rows", {"fields": ("related",)}),
     )
 
@@ -118,7 +130,18 @@ class TransferAdmin(WalletRows):
     list_display = (
         public_id(),
         moment("created_at"),
-        badge("kind", deposit="success", trial="success", usage="info", charge="info", expiry="warning"),
+        badge(
+            "kind",
+            deposit="success",
+            trial="success",
+            usage="info",
+            charge="info",
+            expiry="warning",
+            grant="success",
+            refund="warning",
+            reversal="danger",
+            adjustment="warning",
+        ),
         link("wallet.user", "user"),
         link("wallet.user.paywall", "paywall"),
         "change_money",
@@ -133,7 +156,17 @@ class TransferAdmin(WalletRows):
     fieldsets = (
         (
             None,
-            {"fields": (full_id(), "kind", "change_money", "cause", moment("created_at"), "charged_request")},
+            {
+                "fields": (
+                    full_id(),
+                    "kind",
+                    "change_money",
+                    "cause",
+                    moment("created_at"),
+                    "charged_request",
+                    link("reverses"),
+                )
+            },
         ),
         ("Accounts", {"fields": (link("debit_account"), link("credit_account"), link("tenant"))}),
         (
@@ -195,9 +228,10 @@ class HoldAdmin(WalletRows):
     list_select_related = ("account__user__paywall",)
     search_fields = ()
     search_help_text = f"{_USER_SEARCH}, or an id such as req_… or usr_…"
-    id_lookups = {"request": "pk", "user": "account__user"}
+    id_lookups = {"request": "pk", "hold": "pk", "user": "account__user"}
     fields = (
         full_id(),
+        "kind",
         "state",
         link("account", "wallet"),
         money("amount", "held"),
@@ -243,6 +277,7 @@ class LotAdmin(WalletRows):
         money("remaining"),
         moment("created_at"),
         moment("expires_at"),
+        "priority",
     )
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
@@ -251,39 +286,6 @@ class LotAdmin(WalletRows):
     @admin.display(description="lot", ordering="id")
     def name(self, lot: Lot) -> str:
         return code(f"…{str(lot.pk)[-8:]}", str(lot.pk))
-
-
-@admin.register(TopUpLink)
-class TopUpLinkAdmin(ReadOnlyAdmin):
-    list_display = (
-        public_id(),
-        moment("created_at"),
-        "state",
-        link("user"),
-        link("user.paywall", "paywall"),
-        moment("paid_at"),
-        moment("expires_at"),
-    )
-    list_filter = (_MADE,)
-    list_select_related = ("user__paywall",)
-    search_fields = ("user__external_id__exact",)
-    search_help_text = f"{_USER_SEARCH}, or an id such as lnk_… or usr_…"
-    id_lookups = {"link": "pk", "user": "user"}
-    fields = (
-        full_id(),
-        "state",
-        link("user"),
-        link("user.paywall", "paywall"),
-        moment("created_at"),
-        moment("paid_at"),
-        moment("expires_at"),
-    )
-
-    @display(description="state", label={"paid": "success", "open": "info", "expired": "warning"})
-    def state(self, topup: TopUpLink) -> str:
-        if topup.paid_at:
-            return "paid"
-        return "open" if topup.expires_at > timezone.now() else "expired"
 
 
 def _of_wallet(account: Account, nano: int) -> str:

@@ -1,0 +1,3 @@
+"""The operators' pages of the ledger: the books to look at, and what somebody has to decide."""
+
+from ledger.admin import attention, books, topups  # noqa: F401  (registers the pages)
