@@ -182,12 +182,21 @@ class TestBatches:
         assert Account.objects.get(pk=wallet).posted == 100
         assert post_one(debit(wallet, 10, "charge:1")).balance_after == 90
 
-    def test_overlapping_batches_in_opposite_order_with_duplicates_post_each_once(self, paywall):
-        refs = [UserRef(paywall.id, f"user-{index % 40}") for index in range(400)]
-        batch = [credit(ref, 7, f"event:{index % 300}:{ref.external_id}") for index, ref in enumerate(refs)]
+    def test_overlapping_batches_of_1000_with_duplicates_a_failure_and_a_retry_post_each_once(self, paywall):
+        refs = [UserRef(paywall.id, f"user-{index % 40}") for index in range(1_000)]
+        batch = [credit(ref, 7, f"event:{index % 900}:{ref.external_id}") for index, ref in enumerate(refs)]
+        broken = Debit(refs[0], 1, "charge:x", "charge", "revenue", {"text": "\0"})
         sources = {op.source for op in batch}
-        in_threads(4, lambda index: post(batch if index % 2 else batch[::-1]))
+
+        def work(index):
+            ordered = batch if index % 2 else batch[::-1]
+            with pytest.raises(DatabaseError):
+                post([*ordered[:500], broken, *ordered[500:]])
+            return post(ordered)
+
+        in_threads(4, work)
         assert Transfer.objects.filter(source__in=sources).count() == len(sources)
+        assert sum(Account.objects.filter(kind="wallet").values_list("posted", flat=True)) == 7 * len(sources)
 
     def test_inside_the_callers_transaction_it_commits_or_rolls_back_with_it(self, paywall):
         wallet = funded(paywall, 100)

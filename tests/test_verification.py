@@ -1,0 +1,92 @@
+"""The proof finds what is wrong: each rule, broken past the triggers, names its row."""
+
+import pytest
+from django.db import connection, transaction
+
+from config import ids
+from ledger import services
+from ledger.models import Account, Hold, Lot, ReconciliationItem, Transfer
+from ledger.operations import PlaceHold
+from ledger.posting import post_one
+from ledger.services import WalletSettings
+from ledger.verification import RULES, verify
+from paywalls.users import UserRef
+from tests.factories import make_paywall
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+# What breaks each rule of money (and at times another one with it).
+BREAKS = {
+    "a wallet's balance is the sum of its transfers": """
+        UPDATE ledger_account SET posted = posted + 1 WHERE kind = 'wallet'
+    """,
+    "a wallet's versions have no gap": "UPDATE ledger_account SET version = version + 1 WHERE kind = 'wallet'",
+    "each transfer starts at the balance that the one before left": """
+        UPDATE ledger_transfer SET balance_before = balance_before + 1, balance_after = balance_after + 1
+        WHERE kind = 'charge'
+    """,
+    "what a wallet holds is the sum of its open holds": "UPDATE ledger_account SET held = 1 WHERE kind = 'wallet'",
+    "what is left of a wallet's lots is its balance, or nothing in debt": """
+        UPDATE ledger_lot SET remaining = remaining - 1 WHERE kind = 'paid'
+    """,
+    "a wallet knows the earliest expiry of its lots": "UPDATE ledger_lot SET expires_at = now() WHERE remaining > 0",
+    "a captured hold has one transfer of just its amount": """
+        UPDATE ledger_hold SET captured = captured + 1 WHERE state = 'captured'
+    """,
+    "every usage charge belongs to a captured hold": """
+        UPDATE ledger_transfer SET request_id = gen_random_uuid() WHERE kind = 'usage'
+    """,
+    "both accounts of a transfer belong to its tenant": "UPDATE ledger_transfer SET tenant_id = gen_random_uuid()",
+    "what a lot has left is what its transfers gave it, less what they took": """
+        UPDATE ledger_transfer SET lots = '[]' WHERE kind = 'usage'
+    """,
+    "no more of a transfer was given or taken back than it moved": """
+        UPDATE ledger_transfer SET amount = amount - 25, balance_after = balance_after + 25 WHERE kind = 'charge'
+    """,
+    "what moves between wallets passes through": """
+        DELETE FROM ledger_transfer WHERE kind = 'transfer' AND source LIKE '%:in'
+    """,
+    "a request that was lost has a reconciliation item, charged just where its hold is": """
+        DELETE FROM ledger_reconciliationitem
+    """,
+    "a wallet's day is what was held or charged on it": "UPDATE ledger_account SET day_used = day_used + 1",
+    "a wallet is marked low just while it is": "UPDATE ledger_account SET is_low = NOT is_low WHERE kind = 'wallet'",
+}
+
+
+@pytest.fixture(autouse=True)
+def books(transactional_db):
+    """Two users with every sort of movement; the books sum."""
+    paywall = make_paywall(trial_credit=50)
+    alice, bob = UserRef(paywall.id, "alice"), UserRef(paywall.id, "bob")
+    services.deposit(alice, 1_000, source="d")
+    services.configure_wallet(alice, WalletSettings(low_balance=5))
+    charge = services.charge(alice, 100, source="c")
+    services.refund(charge.transfer_id, 90, source="r")
+    services.transfer(alice, bob, 20, source="t")
+    wallet = Account.objects.get(user__external_id="alice").pk
+    settled, lost = ids.new(), ids.new()
+    post_one(PlaceHold(wallet, settled, 60, 60))
+    services.settle(wallet, settled, 40)
+    post_one(PlaceHold(wallet, lost, 60, -1))
+    services.sweep_stale_holds()
+    assert (Transfer.objects.count(), Hold.objects.count(), Lot.objects.count()) == (8, 2, 4)
+    assert ReconciliationItem.objects.count() == 1
+    assert list(verify()) == []
+
+
+def test_every_rule_is_tried():
+    assert set(BREAKS) == {rule.name for rule in RULES}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_what_breaks_a_rule_is_found(name):
+    with transaction.atomic(), connection.cursor() as cursor:
+        # As somebody with the database's own rights could: past triggers and constraints.
+        cursor.execute("SET LOCAL session_replication_role = 'replica'")
+        cursor.execute("ALTER TABLE ledger_transfer DROP CONSTRAINT transfer_balances_follow")
+        cursor.execute(BREAKS[name])
+        [rule] = [rule for rule in RULES if rule.name == name]
+        cursor.execute(rule.statement)
+        assert cursor.fetchall()
+        transaction.set_rollback(True)
