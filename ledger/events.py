@@ -20,6 +20,7 @@ from ledger.operations import (
     Credit,
     Debit,
     Held,
+    LowBalance,
     Operation,
     Outcome,
     PlaceHold,
@@ -53,7 +54,10 @@ class Owner:
 
 
 def announce(
-    operations: Sequence[Operation], account_ids: Sequence[uuid.UUID | None], outcomes: Sequence[Outcome]
+    operations: Sequence[Operation],
+    account_ids: Sequence[uuid.UUID | None],
+    outcomes: Sequence[Outcome],
+    crossings: Sequence[LowBalance],
 ) -> Work:
     """The statements that write the events of a batch, to run with its other writes."""
     happened = [
@@ -61,9 +65,10 @@ def announce(
         for op, account_id, outcome in zip(operations, account_ids, outcomes, strict=True)
         if account_id is not None and _is_news(op, outcome)
     ]
-    if not happened:
+    if not happened and not crossings:
         return []
-    [rows] = yield [_listeners({account_id for _, account_id, _ in happened})]
+    concerned = {account_id for _, account_id, _ in happened} | {low.account_id for low in crossings}
+    [rows] = yield [_listeners(concerned)]
     owners: dict[uuid.UUID, Owner] = {}
     listeners = {}
     for account_id, user_id, external_id, credit_rate, paywall_id, tenant_id, subscription_id, events in rows:
@@ -74,6 +79,11 @@ def announce(
         for op, account_id, outcome in happened
         if account_id in owners
         for draft in _drafts(op, outcome, owners[account_id])
+    ]
+    told += [
+        (owners[low.account_id].paywall_id, _became_low(low, owners[low.account_id]))
+        for low in crossings
+        if low.account_id in owners
     ]
     writes = outbox.writes(told, listeners.values())
     if writes:
@@ -167,6 +177,16 @@ def depleted(user_public_id: str, external_id: str, required: int, available: in
         "availableBalance": number(available),
     }
     return Draft("paywall.balance.depleted", data, Subject("user", user_public_id, external_id), trigger)
+
+
+def _became_low(low: LowBalance, owner: Owner) -> Draft:
+    data = {
+        "walletUserId": owner.public_id,
+        "externalUserId": owner.external_id,
+        "balance": number(low.balance),
+        "threshold": number(low.threshold),
+    }
+    return Draft("paywall.balance.low", data, _user(owner), drafts.SYSTEM)
 
 
 def _used(op: Capture, outcome: Resolved, owner: Owner) -> Draft:

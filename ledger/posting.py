@@ -117,8 +117,7 @@ def steps(operations: Sequence[Operation]) -> Work:
             outcomes.append(batch.apply(op, account_id))
         except Refusal as refusal:
             outcomes.append(refusal)
-    # `state.happenings` tells which wallets' balances became low (`operations.LowBalance`), once a crossing.
-    told = yield from events.announce(todo, account_ids, outcomes)
+    told = yield from events.announce(todo, account_ids, outcomes, state.crossings)
     if writes := state.writes() + told:
         yield writes
     return outcomes[len(gifts) :]

@@ -112,7 +112,7 @@ class State:
             self.known[source] = Known(kind, signed, reverses, receipt)
         self.originals = {row[0]: self._original(row) for row in originals}
         self.transfers: list[Row] = []
-        self.happenings: list[LowBalance] = []
+        self.crossings: list[LowBalance] = []
         self.lost: list[uuid.UUID] = []
         self.found: list[uuid.UUID] = []
 
@@ -184,7 +184,7 @@ class State:
         is_low = wallet.low_balance is not None and wallet.now.posted < wallet.low_balance
         if is_low and not wallet.is_low:
             assert wallet.low_balance is not None
-            self.happenings.append(LowBalance(wallet.id, wallet.now.posted, wallet.low_balance))
+            self.crossings.append(LowBalance(wallet.id, wallet.now.posted, wallet.low_balance))
         wallet.is_low = is_low
 
     def writes(self) -> list[Statement]:

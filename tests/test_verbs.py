@@ -376,7 +376,7 @@ class TestSettings:
 
 
 class TestLowBalance:
-    def happenings(self, monkeypatch):
+    def crossings(self, monkeypatch):
         """What the batches tell, as who writes events sees it."""
         from ledger import state
 
@@ -384,15 +384,15 @@ class TestLowBalance:
         watch = state.State.watch
 
         def listening(self, wallet):
-            before = len(self.happenings)
+            before = len(self.crossings)
             watch(self, wallet)
-            told.extend(self.happenings[before:])
+            told.extend(self.crossings[before:])
 
         monkeypatch.setattr(state.State, "watch", listening)
         return told
 
     def test_falling_below_the_threshold_happens_once_until_it_was_above_again(self, alice, monkeypatch):
-        told = self.happenings(monkeypatch)
+        told = self.crossings(monkeypatch)
         services.deposit(alice, 100, source="d")
         services.configure_wallet(alice, WalletSettings(low_balance=50))
         services.charge(alice, 50, source="c1")
@@ -406,7 +406,7 @@ class TestLowBalance:
         assert wallet(alice).is_low
 
     def test_down_up_and_down_in_one_batch_are_two_crossings(self, alice, monkeypatch):
-        told = self.happenings(monkeypatch)
+        told = self.crossings(monkeypatch)
         account = services.deposit(alice, 100, source="d").account_id
         services.configure_wallet(alice, WalletSettings(low_balance=50))
         post_one(PlaceHold(account, (one := ids.new()), 60, 60))

@@ -11,6 +11,7 @@ from ledger import services as ledger
 from ledger import topups
 from ledger.errors import InsufficientFunds
 from ledger.models import TopUpLink
+from ledger.services import WalletSettings
 from paywalls import events as paywall_events
 from paywalls import keys
 from paywalls import services as paywalls
@@ -48,7 +49,7 @@ _READY = {
 
 
 def test_there_are_the_contracts_27() -> None:
-    assert len(catalogue.ALL) == 27
+    assert len(catalogue.ALL.keys() - {catalogue.LOW}) == 27
 
 
 def _strings_and_calls() -> tuple[set[str], set[str]]:
@@ -132,6 +133,19 @@ class TestMoney:
         for _ in range(3):
             ledger.deposit(alice(paywall), NANO, source="deposit:1")
         assert [type for type, _ in told()].count("paywall.balance.deposit.created") == 1
+
+    def test_a_balance_that_falls_below_its_threshold_tells_once_a_crossing(self, paywall: Paywall) -> None:
+        user = ledger.ensure_user(alice(paywall))
+        ledger.configure_wallet(alice(paywall), WalletSettings(low_balance=NANO // 4))
+        for number in range(3):
+            ledger.charge(alice(paywall), NANO // 8, source=f"charge:{number}")
+        lows = [data for type, data in told() if type == "paywall.balance.low"]
+        assert lows == [
+            {"walletUserId": user.public_id, "externalUserId": "alice", "balance": 0.125, "threshold": 0.25}
+        ]
+        ledger.deposit(alice(paywall), NANO, source="deposit:1")
+        ledger.charge(alice(paywall), NANO, source="charge:3")
+        assert [type for type, _ in told()].count("paywall.balance.low") == 2
 
     def test_a_charge(self, paywall: Paywall) -> None:
         ledger.ensure_user(alice(paywall))

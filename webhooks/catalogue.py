@@ -12,6 +12,8 @@ VERSION = "2024-05-01"
 
 # Sent by a subscription's test only; nobody subscribes to it.
 PING = "paywall.ping"
+# Ours, beside the 27 of the public contract.
+LOW = "paywall.balance.low"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,11 @@ _BALANCE = [
         "paywall.balance.depleted",
         "A request or charge asked for more than was there.",
         {**_USER, "requestedAmount": 12.0, "availableBalance": 3.5},
+    ),
+    EventType(
+        LOW,
+        "A balance fell below the end user's own threshold; once a crossing.",
+        {**_KNOWN_USER, "balance": 1.25, "threshold": 2.0},
     ),
 ]
 
