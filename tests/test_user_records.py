@@ -7,7 +7,9 @@ import tracemalloc
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.core.management import call_command
+from django.db import connections
 from django.test import AsyncClient
 from django.utils import timezone
 
@@ -209,7 +211,9 @@ class TestExport:
                 EXPORT, {"format": "csv"}, headers={"Authorization": f"Bearer {app.key}"}
             )
             assert answer.streaming
-            return answer, b"".join([chunk async for chunk in answer.streaming_content])
+            body = b"".join([chunk async for chunk in answer.streaming_content])
+            await sync_to_async(connections.close_all)()  # the view's thread's
+            return answer, body
 
         answer, body = asyncio.run(fetch())
         assert answer["Content-Type"] == "text/csv; charset=utf-8"
