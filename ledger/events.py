@@ -122,9 +122,11 @@ def _drafts(op: Operation, outcome: Outcome, owner: Owner) -> Iterator[Draft]:
         case Credit(), Receipt():
             yield _credited(op, outcome, owner)
         case Debit(kind=Transfer.Kind.CHARGE), Receipt():
-            yield from _charged(op, outcome, owner)
+            yield from _charged(outcome.transfer_id, op.amount, op.source, owner)
         case Debit(), InsufficientFunds():
             yield from _refused(op, outcome, owner)
+        case Capture(kind=Transfer.Kind.CHARGE), Resolved(transfer_id=uuid.UUID() as transfer_id):
+            yield from _charged(transfer_id, outcome.captured, op.source, owner)
         case Capture(), Resolved(transfer_id=uuid.UUID()):
             yield _used(op, outcome, owner)
     for event in getattr(op, "events", ()):
@@ -149,12 +151,12 @@ def _credited(op: Credit, receipt: Receipt, owner: Owner) -> Draft:
     return Draft("paywall.balance.deposit.created", data, _user(owner), trigger)
 
 
-def _charged(op: Debit, receipt: Receipt, owner: Owner) -> Iterator[Draft]:
+def _charged(transfer_id: uuid.UUID, amount: int, source: str, owner: Owner) -> Iterator[Draft]:
     """A charge through the API is settled in the moment it is made: both events tell of one transfer."""
-    common = {"walletUserId": owner.public_id, "activityId": ids.public("activity", receipt.transfer_id)}
-    created = {**common, "amount": number(op.amount), "processingFeeAmount": 0}
+    common = {"walletUserId": owner.public_id, "activityId": ids.public("activity", transfer_id)}
+    created = {**common, "amount": number(amount), "processingFeeAmount": 0}
     yield Draft("paywall.balance.charge.created", created, _user(owner), drafts.API)
-    completed = {**common, "settlementReference": op.source}
+    completed = {**common, "settlementReference": source}
     yield Draft("paywall.balance.charge.completed", completed, _user(owner), drafts.API)
 
 

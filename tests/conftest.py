@@ -1,5 +1,6 @@
 """What every test may use. The environment itself is prepared by `tests.settings`, before Django reads it."""
 
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,17 @@ from django.db.backends.postgresql.operations import DatabaseOperations
 
 from tests import databases
 from tests.installation import Installation
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Every run has a seed of its own for Hypothesis, known before anything fails."""
+    if config.getoption("--hypothesis-seed") is None:
+        config.option.hypothesis_seed = str(secrets.randbits(32))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"hypothesis seed: repeat this run with --hypothesis-seed={config.getoption('--hypothesis-seed')}"
 
 
 @pytest.fixture(scope="session", autouse=True)

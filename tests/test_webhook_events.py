@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from config import ids
 from config.money import NANO
 from ledger import services as ledger
 from ledger import topups
 from ledger.errors import InsufficientFunds
-from ledger.models import TopUpLink
+from ledger.models import Hold, TopUpLink
 from ledger.services import WalletSettings
 from paywalls import events as paywall_events
 from paywalls import keys
@@ -146,6 +147,15 @@ class TestMoney:
         ledger.deposit(alice(paywall), NANO, source="deposit:1")
         ledger.charge(alice(paywall), NANO, source="charge:3")
         assert [type for type, _ in told()].count("paywall.balance.low") == 2
+
+    def test_a_captured_hold_of_an_app_is_a_charge_too(self, paywall: Paywall) -> None:
+        hold_id = ids.new()
+        ledger.hold(alice(paywall), NANO // 4, hold_id=hold_id, seconds=60)
+        ledger.capture(Hold.objects.get(pk=hold_id), NANO // 8)
+        created, completed = told()[-2:]
+        assert (created[0], created[1]["amount"]) == ("paywall.balance.charge.created", 0.125)
+        assert completed[0] == "paywall.balance.charge.completed"
+        assert completed[1]["activityId"] == created[1]["activityId"]
 
     def test_a_charge(self, paywall: Paywall) -> None:
         ledger.ensure_user(alice(paywall))

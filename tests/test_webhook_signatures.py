@@ -82,7 +82,8 @@ class TestARotation:
             secrets = [old]
             rotation = threading.Timer(0.05, lambda: secrets.append(services.rotate(row)))
             rotation.start()
-            deliver()
+            # As the scan of every second would: one round passes over what the rotation has locked.
+            receiver.wait_until(lambda: deliver() >= 0 and len(receiver.requests) >= 60)
             rotation.join()
             requests = receiver.wait_for(60)
         new = secrets[1]
