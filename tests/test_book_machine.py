@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ledger import book, corrections
 from ledger.corrections import Original
-from ledger.errors import Refusal
+from ledger.errors import InsufficientFunds, Refusal
 from ledger.lots import DEFAULT_PRIORITY
 from ledger.windows import Limits
 from tests.naive_wallet import NaiveWallet, Refused
@@ -31,7 +31,8 @@ class BookAgainstReference(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.now = NOW
-        self.account, self.other = book.Account(), book.Account()
+        self.account, self.other, self.earnings = book.Account(), book.Account(), book.Account()
+        self.earned = 0
         self.lots = {}  # every lot ever, as it was made
         self.holds, self.charges, self.credits = {}, {}, {}
         self.number = 0
@@ -96,6 +97,33 @@ class BookAgainstReference(RuleBasedStateMachine):
         )
         if change:
             self.charges[name] = self._original(change.asked)
+
+    @rule(amount=AMOUNTS)
+    def adjust_down(self, amount):
+        """What an operator takes counts in no window."""
+        self._both(
+            lambda: book.debit(self.account, amount, self.now),
+            lambda: self.naive.debit(self._new(), amount, self.now, counts=False),
+        )
+
+    @rule(amount=AMOUNTS)
+    def earn(self, amount):
+        self.earnings = book.earn(self.earnings, amount).account
+        self.earned += amount
+
+    @rule(amount=AMOUNTS)
+    def withdraw(self, amount):
+        try:
+            self.earnings = book.debit(self.earnings, amount, self.now).account
+        except InsufficientFunds:
+            assert amount > self.earned
+        else:
+            self.earned -= amount
+
+    @invariant()
+    def earnings_are_what_was_earned_and_not_withdrawn(self):
+        assert (self.earnings.posted, self.earnings.lots) == (self.earned, ())
+        assert self.earned >= 0
 
     @rule(amount=AMOUNTS)
     def transfer(self, amount):
