@@ -3,6 +3,7 @@
 The server's lifespan opens and closes the gateway.
 """
 
+import gc
 import os
 
 # Before the settings are read: Django's requests run on threads, which share a pool of connections.
@@ -37,6 +38,9 @@ class Application:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         self._gateway = Gateway()
+        # What is loaded by now stays: the collector needn't look at it again and again while requests wait.
+        gc.collect()
+        gc.freeze()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._gateway.close()
