@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import Model
 from django.test import Client
@@ -19,26 +19,67 @@ from django.urls import reverse
 from django.utils import timezone
 
 from config import ids, secrets
-from config.admin import paging
+from config.admin import INSTALLATION, ReadOnlyAdmin, paging
 from config.money import NANO
 from ledger import services as ledger
 from ledger.alerts import raise_alert
-from ledger.models import Account, Hold, Lot, OperatorAlert, ReconciliationItem, TopUpLink, Transfer
+from ledger.models import (
+    Account,
+    AutoCharge,
+    BurnTable,
+    Entitlement,
+    FeatureUsage,
+    Hold,
+    Lot,
+    OperatorAlert,
+    PlanSubscription,
+    ProxyRequest,
+    ReconciliationItem,
+    StripeAccount,
+    StripeCheckout,
+    StripeEvent,
+    StripePayment,
+    TopUpLink,
+    Transfer,
+    UsageEvent,
+    Withdrawal,
+)
 from ledger.operations import Capture, PlaceHold
 from ledger.posting import post_one
-from paywalls import keys
-from paywalls.models import EndUser, Paywall, PaywallKey, PaywallModel, Provider, Tenant
+from paywalls import keys, playgrounds
+from paywalls.models import (
+    AuditEntry,
+    EndUser,
+    Membership,
+    Paywall,
+    PaywallKey,
+    PaywallModel,
+    Plan,
+    Provider,
+    ProviderCost,
+    Team,
+    TeamMember,
+    Tenant,
+    TenantKey,
+    TierLimits,
+)
+from paywalls.roles import MAY, Role
 from paywalls.users import UserRef
-from tests.factories import make_model, make_paywall, make_provider, make_tenant
+from tests.factories import (
+    make_connection,
+    make_model,
+    make_paywall,
+    make_provider,
+    make_tenant,
+    make_wallet_user,
+)
+from tests.tenants import TenantApi, event
 from webhooks import services as webhooks
-from webhooks.models import Delivery, Event, Subscription
 
 pytestmark = pytest.mark.django_db
 
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
-READ_ONLY = (
-    Account, Transfer, Hold, Lot, TopUpLink, EndUser, PaywallKey, Subscription, Event, Delivery
-)  # fmt: skip
+READ_ONLY = [model for model in REGISTERED if isinstance(admin.site._registry[model], ReadOnlyAdmin)]
 PLAIN = "sk-the-provider-key-in-the-clear"
 
 
@@ -59,11 +100,64 @@ def world() -> SimpleNamespace:
     key = keys.find(keys.issue_key(paywall))
     user, hold = spend(paywall, "alice")
     link = TopUpLink.objects.create(user=user, expires_at=timezone.now() + timedelta(days=1))
-    Group.objects.create(name="Support")
     raise_alert(OperatorAlert.Kind.BOOKS, "a wallet's balance is 1 nano-dollar off")
+    owner = User.objects.create(username="owner", is_staff=True)
+    Membership.objects.create(user=owner, tenant=paywall.tenant, role=Role.OWNER)
+    AuditEntry.objects.create(
+        tenant=paywall.tenant,
+        actor_type="operator",
+        actor="owner",
+        action="request",
+        subject_type="POST",
+        subject="/",
+    )
+    ProxyRequest.objects.create(
+        paywall=paywall, external_id="alice", surface="chat", status="completed", created_at=timezone.now()
+    )
     ReconciliationItem.objects.create(hold=hold, deadline=timezone.now())
+    Entitlement.objects.create(
+        tenant=paywall.tenant, feature_id="search", limit_type="HARD", limit_value=5, period="DAILY"
+    )
+    FeatureUsage.objects.create(
+        tenant=paywall.tenant,
+        user_id="alice",
+        feature_id="search",
+        day=timezone.now().date(),
+        day_used=1,
+        month_used=1,
+        total_used=1,
+    )
+    api = TenantApi(paywall.tenant)
+    api.ingest(event(user_id="alice", team_id="red", model="nobody-knows"))
+    TeamMember.objects.create(team=Team.objects.get(), user=user)
+    BurnTable.objects.create(
+        tenant=paywall.tenant, name="2026", version=1, rules={"*": {"inputTokens": 1, "outputTokens": 1}}
+    )
+    TierLimits.objects.create(tier="GROWTH", rate_per_minute=600)
+    playgrounds.configure(paywall)
+    ProviderCost.objects.create(provider="OPENAI", model="house", prompt_cost=NANO, completion_cost=2 * NANO)
+    stripe_rows(paywall, user)
     return SimpleNamespace(
         paywall=paywall, provider=provider, model=model, key=key, user=user, hold=hold, link=link
+    )
+
+
+def stripe_rows(paywall: Paywall, user: EndUser) -> None:
+    """One of everything that payments write."""
+    account = StripeAccount.objects.create(
+        paywall=paywall, livemode=False, key_digest="", key_suffix="fake", connected_by="root"
+    )
+    plan = Plan.objects.create(paywall=paywall, name="Pro", price_id="price_1", credit=NANO)
+    wallet = user.wallet
+    at = {"account": account, "wallet": wallet}
+    StripeCheckout.objects.create(**at, purpose="payment", amount=NANO, session_id="cs_1")
+    StripePayment.objects.create(**at, kind="checkout", object_id="cs_1", amount=NANO, credited=NANO)
+    StripeEvent.objects.create(
+        account=account, event_id="evt_1", type="invoice.paid", payload={}, next_attempt_at=timezone.now()
+    )
+    AutoCharge.objects.create(wallet=wallet, next_attempt_at=timezone.now())
+    PlanSubscription.objects.create(
+        **at, plan=plan, subscription_id="sub_1", customer_id="cus_1", status="active"
     )
 
 
@@ -83,6 +177,15 @@ def spend(paywall: Paywall, external_id: str) -> tuple[EndUser, Hold]:
     )
     post_one(charge)
     return user, Hold.objects.get(pk=request)
+
+
+@pytest.fixture
+def shared_mode() -> None:
+    """A wallet that a shared paywall has charged, and what it earned by that."""
+    alice = UserRef(make_paywall(mode="shared").pk, "alice")
+    connection = make_connection(alice, make_wallet_user(balance=NANO))
+    ledger.charge(alice, 1_000, source="shared")
+    ledger.request_withdrawal(connection.paywall, 1_000)
 
 
 def page(model: type[Model], name: str, *args: Any) -> str:
@@ -111,14 +214,14 @@ def errors(response: Any) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("model", REGISTERED, ids=lambda model: model._meta.label)
 def test_the_list_and_the_pages_of_every_model(
-    model: type[Model], root: Client, world: SimpleNamespace
+    model: type[Model], root: Client, world: SimpleNamespace, shared_mode: None
 ) -> None:
     assert model._default_manager.exists(), "the fixture has no row of it"
     assert rows(get(root, page(model, "changelist"))) == model._default_manager.count()
     for row in model._default_manager.all():
         get(root, page(model, "change", row.pk))
         get(root, page(model, "history", row.pk))
-    if model not in (*READ_ONLY, OperatorAlert, ReconciliationItem):
+    if model not in (*READ_ONLY, EndUser, OperatorAlert, ReconciliationItem, Withdrawal):
         get(root, page(model, "add"))
 
 
@@ -140,7 +243,6 @@ def test_a_longer_list_takes_no_more_queries(
         user, _ = spend(paywall, name)
         TopUpLink.objects.create(user=user, expires_at=timezone.now())
         User.objects.create(username=name)
-        Group.objects.create(name=name)
     assert queries() == few
 
 
@@ -324,7 +426,7 @@ def test_the_days_of_a_key_begin_at_midnight(root: Client, world: SimpleNamespac
 
 @pytest.mark.parametrize("model", READ_ONLY, ids=lambda model: model._meta.label)
 def test_nothing_is_added_changed_or_deleted(
-    model: type[Model], root: Client, world: SimpleNamespace
+    model: type[Model], root: Client, world: SimpleNamespace, shared_mode: None
 ) -> None:
     before = list(model._default_manager.values())
     row = model._default_manager.first()
@@ -360,8 +462,20 @@ def test_nor_by_the_action_of_the_list(model: type[Model], root: Client, world: 
 # --- Settings ----------------------------------------------------------------------------------------------
 
 
+TOP_UP = {"topup_minimum": "1", "topup_maximum": "500", "topup_presets": "5\n10"}
+
+
 def paywall_form(tenant: Tenant, **changes: Any) -> dict[str, Any]:
-    return {"tenant": tenant.pk, "name": "Globex", "trial_credit": "0.5", "markup_percent": "12.5", **changes}
+    return {
+        "tenant": tenant.pk,
+        "name": "Globex",
+        "trial_credit": "0.5",
+        "markup_percent": "12.5",
+        "mode": "default",
+        "replies": "message",
+        **TOP_UP,
+        **changes,
+    }
 
 
 def model_form(seller: Provider, **changes: Any) -> dict[str, Any]:
@@ -375,6 +489,8 @@ def model_form(seller: Provider, **changes: Any) -> dict[str, Any]:
         "request_price": "0.0001",
         "minimum_price": "0",
         "max_output_tokens": "4096",
+        "priority": "0",
+        "weight": "1",
         **changes,
     }
 
@@ -388,7 +504,14 @@ OF_PAYWALL = inlines("models", "providers", "keys")
 
 
 def test_a_tenant_is_made_and_changed(root: Client) -> None:
-    form = {"name": "Globex", "email": "Ops@Globex.test", "credits_per_usd": "100", **inlines("paywalls")}
+    form = {
+        "name": "Globex",
+        "email": "Ops@Globex.test",
+        "credits_per_usd": "100",
+        "tier": "STARTER",
+        "uncovered_usage": "debt",
+        **inlines("paywalls"),
+    }
     assert root.post(page(Tenant, "add"), form).status_code == 302
     tenant = Tenant.objects.get()
     assert (tenant.name, tenant.email, tenant.credits_per_usd) == ("Globex", "ops@globex.test", 100)
@@ -405,7 +528,8 @@ def test_a_paywall_is_made_and_changed_in_dollars(root: Client) -> None:
     assert (paywall.tenant, paywall.mode) == (tenant, "default")
     assert (paywall.trial_credit, paywall.markup_percent) == (NANO // 2, Decimal("12.5"))
 
-    form = {"name": "Globex", "trial_credit": "0.000000001", "markup_percent": "0", **OF_PAYWALL}
+    form = {"name": "Globex", "trial_credit": "0.000000001", "markup_percent": "0", **TOP_UP, **OF_PAYWALL}
+    form["replies"] = "message"
     assert root.post(page(Paywall, "change", paywall.pk), {**form, "mode": "shared"}).status_code == 302
     paywall.refresh_from_db()
     assert (paywall.trial_credit, paywall.markup_percent, paywall.mode) == (1, 0, "default")
@@ -590,14 +714,14 @@ def choose(root: Client, action: str, *chosen: PaywallKey, **more: str) -> Any:
 
 def test_a_key_is_issued_after_a_question_and_shown_once(root: Client, world: SimpleNamespace) -> None:
     address = page(Paywall, "issue_key", world.paywall.pk)
-    assert "Issue a key of Acme Chat?" in get(root, address)
+    assert "Issue a secret key of Acme Chat?" in get(root, address)
     assert PaywallKey.objects.count() == 1
 
     response = root.post(address, {"confirmed": "yes"})
     [plain] = shown_keys(response)
     assert "no-store" in response["Cache-Control"]
     assert keys.find(plain).paywall == world.paywall  # type: ignore[union-attr]
-    assert LogEntry.objects.get().get_change_message() == f"Issued the key …{plain[-4:]}."
+    assert LogEntry.objects.get().get_change_message() == f"Issued the secret key …{plain[-4:]}."
     for later in (page(Paywall, "change", world.paywall.pk), page(PaywallKey, "changelist")):
         assert plain not in get(root, later)
 
@@ -613,32 +737,51 @@ def test_keys_are_revoked_after_a_question(root: Client, world: SimpleNamespace)
     assert LogEntry.objects.get().get_change_message() == "Revoked."
 
 
-def test_keys_are_replaced_after_a_question(root: Client, world: SimpleNamespace) -> None:
+def test_keys_are_rotated_after_a_question(root: Client, world: SimpleNamespace) -> None:
     other = keys.find(keys.issue_key(make_paywall()))
     assert other is not None
-    assert "Replace these keys?" in choose(root, "replace", world.key, other).content.decode()
+    assert "Rotate these keys?" in choose(root, "rotate", world.key, other).content.decode()
     assert PaywallKey.objects.filter(revoked_at=None).count() == 2
 
-    plains = shown_keys(choose(root, "replace", world.key, other, confirmed="yes"))
+    plains = shown_keys(choose(root, "rotate", world.key, other, confirmed="yes", overlap="0"))
     assert {keys.find(plain).paywall for plain in plains} == {world.paywall, other.paywall}  # type: ignore[union-attr]
     assert PaywallKey.objects.filter(revoked_at=None).count() == 2
     world.key.refresh_from_db()
     assert world.key.revoked_at is not None
 
 
-def test_a_revoked_key_is_not_replaced(root: Client, world: SimpleNamespace) -> None:
+def test_a_revoked_key_is_not_rotated(root: Client, world: SimpleNamespace) -> None:
     keys.revoke_key(world.key)
-    assert shown_keys(choose(root, "replace", world.key, confirmed="yes")) == []
+    assert shown_keys(choose(root, "rotate", world.key, confirmed="yes", overlap="0")) == []
     assert PaywallKey.objects.count() == 1
+
+
+def test_a_paywalls_key_is_rotated_with_an_overlap(root: Client, world: SimpleNamespace) -> None:
+    address = page(Paywall, "rotate_key", world.paywall.pk)
+    assert str(world.key) in get(root, address)
+    refused = root.post(address, {"confirmed": "yes", "key": world.key.pk, "overlap": "12"})
+    assert "how long the old one stays good" in refused.content.decode()
+    assert PaywallKey.objects.count() == 1
+
+    response = root.post(address, {"confirmed": "yes", "key": world.key.pk, "overlap": "3600"})
+    [plain] = shown_keys(response)
+    world.key.refresh_from_db()
+    assert world.key.revoked_at is None
+    assert abs(world.key.expires_at - timezone.now() - timedelta(hours=1)) < timedelta(minutes=1)
+    assert keys.live().count() == 2
+    assert keys.find(plain)
+    assert "the old one works until" in LogEntry.objects.get().get_change_message()
+    assert "ending" in get(root, page(PaywallKey, "changelist"))
 
 
 def test_keys_are_filtered_by_their_state(root: Client, world: SimpleNamespace) -> None:
     keys.issue_key(world.paywall)
     keys.revoke_key(world.key)
     found = [
-        rows(get(root, page(PaywallKey, "changelist"), state=state)) for state in ("live", "revoked", "")
+        rows(get(root, page(PaywallKey, "changelist"), state=state))
+        for state in ("live", "expired", "revoked", "")
     ]
-    assert found == [1, 1, 2]
+    assert found == [1, 0, 1, 2]
 
 
 @pytest.mark.parametrize(("action", "target"), [("add_provider", Provider), ("add_model", PaywallModel)])
@@ -654,39 +797,94 @@ def test_a_paywalls_page_leads_to_more_of_it(
 
 @pytest.fixture
 def viewer(client: Client) -> Client:
-    """A browser of somebody who may look at everything, and no more."""
+    """A browser of somebody who may look at everything of every tenant, and no more."""
     viewer = User.objects.create(username="viewer", is_staff=True)
-    viewer.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
     client.force_login(viewer)
     return client
 
 
 @pytest.mark.parametrize("model", REGISTERED, ids=lambda model: model._meta.label)
 def test_who_may_only_look_sees_every_page_and_changes_nothing(
-    model: type[Model], viewer: Client, world: SimpleNamespace
+    model: type[Model], viewer: Client, world: SimpleNamespace, shared_mode: None
 ) -> None:
+    join_every_tenant(User.objects.get(username="viewer"))
     row = model._default_manager.latest("pk")
+    if superusers_only(model) or admin.site._registry[model].looks not in MAY[Role.READ_ONLY]:
+        for address in (page(model, "changelist"), page(model, "add")):
+            assert viewer.get(address).status_code == 403
+        return
     get(viewer, page(model, "changelist"))
     get(viewer, page(model, "change", row.pk))
     assert viewer.post(page(model, "change", row.pk), {"name": "Mine"}).status_code == 403
     assert viewer.get(page(model, "add")).status_code == 403
 
 
+def join_every_tenant(user: User, role: Role = Role.READ_ONLY) -> None:
+    for tenant in Tenant.objects.all():
+        Membership.objects.create(user=user, tenant=tenant, role=role)
+
+
+def superusers_only(model: type[Model]) -> bool:
+    return admin.site._registry[model].tenant_path == INSTALLATION
+
+
 def test_who_may_only_look_issues_and_revokes_no_keys(viewer: Client, world: SimpleNamespace) -> None:
+    join_every_tenant(User.objects.get(username="viewer"))
     html = get(viewer, page(Paywall, "change", world.paywall.pk))
-    for action in ("issue_key", "add_provider", "add_model"):
+    for action in ("issue_key", "rotate_key", "add_provider", "add_model"):
         address = page(Paywall, action, world.paywall.pk)
         assert address not in html
         assert viewer.post(address, {"confirmed": "yes"}).status_code == 403
-    for action in ("revoke", "replace"):
+    for action in ("revoke", "rotate"):
         choose(viewer, action, world.key, confirmed="yes")
     assert PaywallKey.objects.filter(revoked_at=None).count() == 1
 
 
 def test_the_menu_shows_what_one_may_see(client: Client) -> None:
     clerk = User.objects.create(username="clerk", is_staff=True)
-    clerk.user_permissions.set(Permission.objects.filter(codename="view_transfer"))
     client.force_login(clerk)
+    assert page(Transfer, "changelist") not in get(client, reverse("admin:index"))
+    Membership.objects.create(user=clerk, tenant=make_tenant(), role=Role.SUPPORT)
     html = get(client, reverse("admin:index"))
     assert page(Transfer, "changelist") in html
-    assert page(Provider, "changelist") not in html
+    assert page(OperatorAlert, "changelist") not in html
+
+
+def test_an_entitlement_is_made_and_changed(root: Client, world: SimpleNamespace) -> None:
+    form = {
+        "tenant": world.paywall.tenant.pk,
+        "feature_id": "chat",
+        "user_id": "",
+        "limit_type": "HARD",
+        "limit_value": "",
+        "period": "DAILY",
+        "metadata": "{}",
+    }
+    address = page(Entitlement, "add")
+    assert errors(root.post(address, form)) == {"limit_value": ["a HARD limit needs a number of uses"]}
+    assert root.post(address, {**form, "limit_value": "3"}).status_code == 302
+    made = Entitlement.objects.get(feature_id="chat")
+    change = page(Entitlement, "change", made.pk)
+    assert root.post(change, {**form, "limit_type": "SOFT", "limit_value": "4"}).status_code == 302
+    made.refresh_from_db()
+    assert (made.limit_type, made.limit_value) == ("SOFT", 4)
+    again = errors(root.post(address, {**form, "limit_value": "3"}))
+    assert "already exists" in again["__all__"][0]
+
+
+# --- The metering API --------------------------------------------------------------------------------------
+
+
+def test_a_tenants_key_is_revoked(root: Client, world: SimpleNamespace) -> None:
+    key = TenantKey.objects.get()
+    root.post(page(TenantKey, "changelist"), {"action": "revoke", "_selected_action": [key.pk]})
+    key.refresh_from_db()
+    assert key.revoked_at is not None
+
+
+def test_usage_without_a_price_is_billed_when_there_is_one(root: Client, world: SimpleNamespace) -> None:
+    kept = UsageEvent.objects.get()
+    assert kept.state == "unrated"
+    root.post(page(UsageEvent, "changelist"), {"action": "bill", "_selected_action": [kept.pk]})
+    kept.refresh_from_db()
+    assert kept.state == "unbilled"

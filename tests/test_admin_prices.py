@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
 from config.money import NANO
-from paywalls.models import PaywallModel, Provider
+from paywalls.models import Membership, PaywallModel, Provider
+from paywalls.roles import Role
 from tests.factories import make_model, make_paywall, make_provider
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +48,8 @@ def form(seller: Provider, **changes: str) -> dict[str, Any]:
         "request_price": "0",
         "minimum_price": "0",
         "max_output_tokens": "4096",
+        "priority": "0",
+        "weight": "1",
         **changes,
     }
 
@@ -88,7 +91,7 @@ def test_saving_what_the_page_shows_changes_nothing(root: Client, seller: Provid
     version = seller.paywall.config_version
     shown = root.get(change(model)).context["adminform"].form
     values = {field.html_name: field.value() for field in shown}
-    posted = {name: value for name, value in values.items() if value not in (None, False)}
+    posted = {name: value for name, value in values.items() if value is not None and value is not False}
     assert root.post(change(model), posted).status_code == 302
     seller.paywall.refresh_from_db()
     assert seller.paywall.config_version == version
@@ -179,7 +182,7 @@ def test_costs_are_looked_up_from_the_list(root: Client, seller: Provider) -> No
 
 def test_who_may_only_look_can_not_look_up(client: Client, seller: Provider) -> None:
     viewer = User.objects.create(username="viewer", is_staff=True)
-    viewer.user_permissions.add(Permission.objects.get(codename="view_paywallmodel"))
+    Membership.objects.create(user=viewer, tenant=seller.paywall.tenant, role=Role.READ_ONLY)
     client.force_login(viewer)
     mini = make_model(seller.paywall, seller, model_id="mini", upstream_model="gpt-4o-mini")
     look_up(client, mini)

@@ -3,6 +3,14 @@
 from unfold.decorators import action, display
 
 from config.admin import operators  # noqa: F401  (registers users and groups)
-from config.admin.base import OperatorAdmin, ReadOnlyAdmin, RelatedRows, SettingsAdmin
+from config.admin.base import INSTALLATION, OperatorAdmin, ReadOnlyAdmin, RelatedRows, SettingsAdmin
 
-__all__ = ["OperatorAdmin", "ReadOnlyAdmin", "RelatedRows", "SettingsAdmin", "action", "display"]
+__all__ = [
+    "INSTALLATION",
+    "OperatorAdmin",
+    "ReadOnlyAdmin",
+    "RelatedRows",
+    "SettingsAdmin",
+    "action",
+    "display",
+]

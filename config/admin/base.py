@@ -13,9 +13,12 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from config import ids
 from config.admin.paging import BoundedChangeList, BoundedPaginator
+from config.admin.tenancy import INSTALLATION, TenantPages
+
+__all__ = ["INSTALLATION", "OperatorAdmin", "ReadOnlyAdmin", "RelatedRows", "SettingsAdmin"]
 
 
-class OperatorAdmin(ModelAdmin):
+class OperatorAdmin(TenantPages, ModelAdmin):
     """Lists newest first, big tables uncounted; search finds a row by any public id that leads to it."""
 
     ordering: Sequence[str] = ("-id",)
@@ -34,19 +37,19 @@ class OperatorAdmin(ModelAdmin):
         return BoundedChangeList
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """What the address presets, without keys that are none."""
+        """What the address presets, without keys that are none or lead to what one may not see."""
         initial = super().get_changeform_initial_data(request)
-        return {name: value for name, value in initial.items() if self._may_preset(name, value)}
+        return {name: value for name, value in initial.items() if self._may_preset(request, name, value)}
 
-    def _may_preset(self, name: str, value: Any) -> bool:
+    def _may_preset(self, request: HttpRequest, name: str, value: Any) -> bool:
         field = next((field for field in self.opts.fields if field.name == name), None)
         if not isinstance(field, ForeignKey):
             return True
         try:
-            field.target_field.to_python(value)
+            key = field.target_field.to_python(value)
         except ValidationError:
             return False
-        return True
+        return self.visible(request, field.related_model).filter(pk=key).exists()
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -105,7 +108,10 @@ class ReadOnlyAdmin(ReadOnlyMixin, OperatorAdmin):
 
 
 class RelatedRows(ReadOnlyMixin, TabularInline):
-    """What belongs to a row, listed on its page; each entry is edited on a page of its own."""
+    """What belongs to a row, listed on its page; each entry is edited on a page of its own.
+
+    Who sees the row sees what belongs to it.
+    """
 
     extra = 0
     ordering = ("-id",)
@@ -113,6 +119,9 @@ class RelatedRows(ReadOnlyMixin, TabularInline):
     tab = True
     hide_title = True
     can_delete = False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
 
 
 def _key(kind: str, public_id: str) -> uuid.UUID | None:

@@ -1,14 +1,15 @@
 """Filters of the lists."""
 
 import uuid
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.timezone import make_aware
+from unfold.contrib.filters.admin import AutocompleteSelectFilter as UnfoldAutocompleteSelectFilter
 from unfold.contrib.filters.admin import (
-    AutocompleteSelectFilter,
     ChoicesRadioFilter,
     RadioFilter,
     RangeDateFilter,
@@ -16,6 +17,16 @@ from unfold.contrib.filters.admin import (
 from unfold.utils import parse_date_str
 
 __all__ = ["AutocompleteSelectFilter", "ChoicesRadioFilter", "MadeBetween", "RadioFilter"]
+
+
+class AutocompleteSelectFilter(UnfoldAutocompleteSelectFilter):
+    """Rows of one that is chosen by typing; a chosen one that the operator may not see isn't named."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            field = choice["form"].fields[self.lookup_kwarg]
+            field.queryset = self.model_admin.visible(self.request, self.field.remote_field.model)
+            yield choice
 
 
 class MadeBetween(RangeDateFilter):

@@ -73,6 +73,25 @@ class LinesField(forms.Field):
     widget = UnfoldAdminTextareaWidget(attrs={"rows": 2, "spellcheck": "false"})
 
 
+class ListField(forms.Field):
+    """A list of texts, one a line."""
+
+    widget = UnfoldAdminTextareaWidget(attrs={"rows": 3, "spellcheck": "false"})
+
+    def prepare_value(self, value: Any) -> Any:
+        """What the input shows."""
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str]:
+        """The lines that say something."""
+        lines = value if isinstance(value, list) else str(value or "").splitlines()
+        return [line.strip() for line in lines if line.strip()]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Whether another list was typed than is stored."""
+        return (initial or []) != self.to_python(data)
+
+
 class SwitchField(forms.BooleanField):
     """Yes or no."""
 

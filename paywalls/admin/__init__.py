@@ -1,5 +1,29 @@
 """The operators' pages of tenants, paywalls, keys, providers, models and end users."""
 
-from paywalls.admin import catalogue, keys, paywalls, tenants, users
+from paywalls.admin import (
+    audit,
+    catalogue,
+    keys,
+    metering,
+    paywalls,
+    plans,
+    playgrounds,
+    team,
+    tenants,
+    users,
+    wallets,
+)
 
-__all__ = ["catalogue", "keys", "paywalls", "tenants", "users"]
+__all__ = [
+    "audit",
+    "catalogue",
+    "keys",
+    "metering",
+    "paywalls",
+    "plans",
+    "playgrounds",
+    "team",
+    "tenants",
+    "users",
+    "wallets",
+]

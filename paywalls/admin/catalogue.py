@@ -4,17 +4,23 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.forms import ModelChoiceField
-from django.http import HttpRequest
+from django.forms import ModelChoiceField, MultipleChoiceField
+from django.http import HttpRequest, HttpResponse
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from config.admin import SettingsAdmin, display
+from config.admin import SettingsAdmin, action, display
 from config.admin.columns import link, moment, money, text
 from config.admin.filters import AutocompleteSelectFilter
 from config.admin.forms import SecretField, SettingsForm, SwitchField
 from paywalls import rules, services
+from paywalls.admin import pricetable
+from paywalls.admin.limits import LABELS, ON_THIS_MODEL
 from paywalls.admin.prices import FIELDSETS, MARGINS, PriceForm, look_up, margin, warn
 from paywalls.models import Paywall, PaywallModel, Provider
+from paywalls.models.limits import RATES
 from paywalls.prices import COSTS, PRICES
+from paywalls.roles import Can
+from paywalls.surfaces import SURFACES
 
 
 @display(description="key", label={"stored": "success", "none": "warning", "not needed": "info"})
@@ -25,7 +31,17 @@ def key_state(row: Provider) -> str:
     return "not needed" if row.is_sandbox else "none"
 
 
+TIMEOUTS = ("connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds")
+
+
 class ProviderForm(SettingsForm):
+    surfaces = MultipleChoiceField(
+        label="APIs",
+        required=False,
+        choices=[(name, name) for name in SURFACES],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="Which it speaks; none for what its address suggests.",
+    )
     # Not called `api_key`: that would show the stored token as its value.
     new_key = SecretField(
         label="API key",
@@ -42,7 +58,7 @@ class ProviderForm(SettingsForm):
 
     class Meta:
         model = Provider
-        fields = ("paywall", "name", "base_url", "surfaces")
+        fields = ("paywall", "name", "base_url", "surfaces", "installation_pays", *TIMEOUTS)
         labels = {"base_url": "Base URL"}
         help_texts = {
             "base_url": 'Such as "https://api.openai.com/v1", or "sandbox://" for the built-in one.'
@@ -65,6 +81,8 @@ class ProviderForm(SettingsForm):
 
 @admin.register(Provider)
 class ProviderAdmin(SettingsAdmin):
+    tenant_path = "paywall__tenant"
+    needs = Can.SETTINGS
     form = ProviderForm
     list_display = ("name", link("paywall"), text("base_url", "base URL"), key_state, moment("created_at"))
     list_filter = (("paywall", AutocompleteSelectFilter),)
@@ -79,9 +97,22 @@ class ProviderAdmin(SettingsAdmin):
     def update(self, row: Provider, form: ProviderForm) -> None:
         services.update_provider(row, **form.settings())
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
-        fields = ("paywall", "name", "base_url", "new_key")
-        return (*fields, "remove_key", key_state, moment("created_at")) if obj else fields
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The rarer settings stand on tabs of their own."""
+        fields = ("paywall", "name", "base_url", "new_key", "installation_pays")
+        known = ("remove_key", key_state, moment("created_at")) if obj else ()
+        return [
+            (None, {"fields": (*fields, *known)}),
+            ("APIs", {"fields": ("surfaces",), "classes": ["tab"]}),
+            (
+                "Time-outs",
+                {
+                    "fields": TIMEOUTS,
+                    "classes": ["tab"],
+                    "description": "Seconds that this provider may take. After them the next route is tried.",
+                },
+            ),
+        ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
         return ("paywall", key_state, moment("created_at")) if obj else ()
@@ -110,7 +141,11 @@ class ModelForm(PriceForm):
             "free",
             *COSTS,
             "max_output_tokens",
+            "priority",
+            "weight",
+            *RATES,
         )
+        labels = {name: LABELS[name] for name in RATES}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -131,6 +166,8 @@ class ModelForm(PriceForm):
 
 @admin.register(PaywallModel)
 class ModelAdmin(SettingsAdmin):
+    tenant_path = "paywall__tenant"
+    needs = Can.PRICES
     form = ModelForm
     ordering = ("paywall", "model_id")
     list_display = (
@@ -154,10 +191,24 @@ class ModelAdmin(SettingsAdmin):
             {"fields": ("paywall", "provider", "model_id", "upstream_model", "display_name", "description")},
         ),
         *FIELDSETS,
-        ("Limits", {"fields": ("max_output_tokens",)}),
+        ("Answers", {"fields": ("max_output_tokens",), "classes": ["tab"]}),
+        (
+            "Own route",
+            {
+                "fields": ("priority", "weight"),
+                "classes": ["tab"],
+                "description": "Its place among the model's routes; further ones come from `manage.py apply`.",
+            },
+        ),
+        ON_THIS_MODEL,
     )
 
     actions = ("look_up",)
+    actions_list = ("price_table",)
+
+    @action(description="Edit prices", icon="table_edit", permissions=["prices"])
+    def price_table(self, request: HttpRequest) -> HttpResponse:
+        return pricetable.edit(self, request, self.visible(request, Paywall, Can.PRICES))
 
     @display(description="margin", label=MARGINS)
     def margin(self, model: PaywallModel) -> str:

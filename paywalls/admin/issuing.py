@@ -12,52 +12,98 @@ from django.template.response import TemplateResponse
 
 from config.admin.columns import page_of
 from paywalls import keys
+from paywalls.keys import Kind
 from paywalls.models import Paywall, PaywallKey
 
+# Seconds for which an old key works beside the new one, as the forms offer them.
+OVERLAPS = {
+    "0": "Not at all: it is refused from its next request on",
+    "3600": "1 hour",
+    "86400": "1 day",
+    "604800": "7 days",
+    "2592000": "30 days",
+}
+DEFAULT_OVERLAP = "86400"
 
-def issue_for(page: ModelAdmin, request: HttpRequest, paywall: Paywall) -> HttpResponse:
+_FOR = {
+    Kind.SECRET: "It is for your servers. The keys it has stay good.",
+    Kind.PUBLISHABLE: "It is for browsers and mobile apps, and does nothing without a user's token. "
+    "The keys it has stay good.",
+}
+
+
+def issue_for(
+    page: ModelAdmin, request: HttpRequest, paywall: Paywall, kind: Kind = Kind.SECRET
+) -> HttpResponse:
     """Ask, then issue a key of the paywall and show it."""
     if request.method != "POST":
-        return _ask(
+        return ask(
             page,
             request,
-            f"Issue a key of {paywall.name}?",
-            "The keys it has stay good.",
+            f"Issue a {kind} key of {paywall.name}?",
+            _FOR[kind],
             "Issue a key",
             back=page_of(paywall),
         )
     with transaction.atomic():
-        plain = keys.issue_key(paywall)
-        page.log_change(request, paywall, f"Issued the key …{plain[-4:]}.")
+        plain = keys.issue_key(paywall, kind)
+        page.log_change(request, paywall, f"Issued the {kind} key …{plain[-4:]}.")
     return _show(page, request, [(paywall, plain)], back=page_of(paywall))
 
 
-def replace(page: ModelAdmin, request: HttpRequest, chosen: Sequence[PaywallKey]) -> HttpResponse:
-    """Ask, then issue a new key for each live one, revoke that, and show the new ones."""
-    if "confirmed" not in request.POST:
-        return _ask(
-            page,
-            request,
-            "Replace these keys?",
-            "Each gets a new key of the same paywall and is refused from its next request on.",
-            "Replace",
-            back=request.get_full_path(),
-            chosen=chosen,
-        )
-    issued = []
+def rotate(
+    page: ModelAdmin,
+    request: HttpRequest,
+    chosen: Sequence[PaywallKey],
+    *,
+    back: str,
+    choosing: bool = False,
+) -> HttpResponse:
+    """Ask for how long the old keys stay good, then issue a new key for each live one and show the new ones.
+
+    `choosing` lets the operator pick one of the keys, as on the paywall's page.
+    """
+    picked = [key for key in chosen if not choosing or str(key.pk) == request.POST.get("key")]
+    overlap = request.POST.get("overlap", "")
+    fault = ""
+    if request.method == "POST" and "confirmed" in request.POST:
+        if overlap in OVERLAPS and picked:
+            return _rotated(page, request, picked, int(overlap), back)
+        fault = "Choose a key, and how long the old one stays good."
+    context = {
+        "title": "Rotate a key" if choosing else "Rotate these keys?",
+        "consequence": "A new key is issued and shown once. Put it into your app while the old one still works.",
+        "button": "Rotate",
+        "back": back,
+        "chosen": chosen,
+        "choosing": choosing,
+        "overlaps": OVERLAPS,
+        "overlap": overlap or DEFAULT_OVERLAP,
+        "fault": fault,
+        "action": request.POST.get("action", ""),
+        "checkbox_name": ACTION_CHECKBOX_NAME,
+    }
+    return _page(page, request, "admin/paywalls/rotate.html", context)
+
+
+def _rotated(
+    page: ModelAdmin, request: HttpRequest, chosen: Sequence[PaywallKey], overlap: int, back: str
+) -> HttpResponse:
+    issued, actor = [], request.user.get_username()
     with transaction.atomic():
         for key in chosen:
-            actor = request.user.get_username()
-            if plain := keys.replace_key(key, actor_type="operator", actor_id=actor):
+            plain = keys.rotate_key(key, actor_type="operator", actor_id=actor, overlap_seconds=overlap)
+            if plain:
                 issued.append((key.paywall, plain))
-                page.log_change(request, key, f"Replaced by the key …{plain[-4:]}.")
-    return _show(page, request, issued, back=request.get_full_path())
+                until = f"; the old one works until {key.expires_at:%Y-%m-%d %H:%M} UTC" if overlap else ""
+                page.log_change(request, key, f"Replaced by the key …{plain[-4:]}{until}.")
+    return _show(page, request, issued, back=back)
 
 
 def revoke(page: ModelAdmin, request: HttpRequest, chosen: Sequence[PaywallKey]) -> HttpResponse | None:
     """Ask, then revoke the keys; None leads back to the list."""
     if "confirmed" not in request.POST:
-        return _ask(
+        return ask(
             page,
             request,
             "Revoke these keys?",
@@ -74,7 +120,7 @@ def revoke(page: ModelAdmin, request: HttpRequest, chosen: Sequence[PaywallKey])
     return None
 
 
-def _ask(
+def ask(
     page: ModelAdmin,
     request: HttpRequest,
     question: str,
@@ -84,6 +130,7 @@ def _ask(
     back: str,
     chosen: Sequence[PaywallKey] = (),
 ) -> HttpResponse:
+    """The page that asks whether something is meant."""
     context = {
         "title": question,
         "consequence": consequence,
