@@ -18,9 +18,10 @@ class Account(Row):
     """
 
     class Kind(models.TextChoices):
-        WALLET = "wallet", "Wallet of an end user"
+        WALLET = "wallet", "Wallet"
         REVENUE = "revenue", "Revenue"
         DEPOSITS = "deposits", "Deposits recorded by the app"
+        STRIPE = "stripe", "Stripe (clearing)"
         SANDBOX = "sandbox", "Sandbox checkout (no real money)"
         PROMOTIONS = "promotions", "Promotions and trials"
         BREAKAGE = "breakage", "Breakage (expired credit)"
@@ -36,6 +37,13 @@ class Account(Row):
     kind = models.CharField(max_length=24, choices=Kind)
     user = models.OneToOneField(
         "paywalls.EndUser", on_delete=models.PROTECT, null=True, blank=True, related_name="wallet"
+    )
+    team = models.OneToOneField(
+        "paywalls.Team", on_delete=models.PROTECT, null=True, blank=True, related_name="wallet"
+    )
+    # The tenant's own wallet: "customer" is what the metering API calls a tenant.
+    customer = models.OneToOneField(
+        "paywalls.Tenant", on_delete=models.PROTECT, null=True, blank=True, related_name="wallet"
     )
     posted = models.BigIntegerField(default=0, editable=False)
     held = models.BigIntegerField(default=0, editable=False)
@@ -62,7 +70,8 @@ class Account(Row):
                 name="account_house_keeps_no_balance",
             ),
             models.CheckConstraint(
-                condition=Q(kind="wallet") | Q(user=None), name="account_house_has_no_owner"
+                condition=Q(kind="wallet") | Q(user=None, team=None, customer=None),
+                name="account_house_has_no_owner",
             ),
             models.CheckConstraint(
                 condition=Q(day_limit=None) | Q(day_limit__gte=0), name="account_day_limit_not_negative"
@@ -71,12 +80,20 @@ class Account(Row):
                 condition=Q(month_limit=None) | Q(month_limit__gte=0), name="account_month_limit_not_negative"
             ),
             models.CheckConstraint(
-                condition=~Q(kind="wallet") | Q(user__isnull=False), name="account_wallet_has_an_owner"
+                condition=~Q(kind="wallet")
+                | Q(user__isnull=False, team=None, customer=None)
+                | Q(user=None, team__isnull=False, customer=None)
+                | Q(user=None, team=None, customer__isnull=False),
+                name="account_wallet_has_an_owner",
+            ),
+            models.CheckConstraint(
+                condition=Q(customer=None) | Q(customer=models.F("tenant")),
+                name="account_customer_is_its_tenant",
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.user or ''}".strip()
+        return f"{self.get_kind_display()} {self.user or self.team or self.customer or ''}".strip()
 
     @property
     def available(self) -> int:

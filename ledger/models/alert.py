@@ -12,6 +12,7 @@ class OperatorAlert(Row):
     class Kind(models.TextChoices):
         BOOKS = "books", "The books don't sum"
         UNSETTLED = "unsettled", "Settlements can't be replayed"
+        PAYMENTS = "payments", "Payments need a look"
         WEBHOOKS = "webhooks", "Webhook endpoints were deactivated"
 
     kind = models.CharField(max_length=32, choices=Kind)

@@ -27,10 +27,22 @@ class Hold(Row):
         EXPIRED = "expired"
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="holds", db_index=False)
+    # In shared mode: through which the wallet pays. Posting has just read it, so no constraint is checked again.
+    connection = models.ForeignKey(
+        "paywalls.Connection",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
     amount = models.BigIntegerField()
     state = models.CharField(max_length=16, choices=State, default=State.OPEN)
     captured = models.BigIntegerField(default=0)
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.REQUEST, db_default=Kind.REQUEST)
+    # What a request of the gateway is: paywall, user, model, surface, streamed. It outlives the process that knew it.
+    about = models.JSONField(default=dict, blank=True, editable=False)
     expires_at = models.DateTimeField()
     counted_on = models.DateField(null=True, blank=True, editable=False)
 

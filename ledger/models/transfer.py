@@ -22,6 +22,7 @@ class Transfer(Row):
         TRIAL = "trial", "Trial credit"
         USAGE = "usage", "Usage"
         CHARGE = "charge", "Charge"
+        BURN = "burn", "Reported usage"
         EXPIRY = "expiry", "Expired credit"
         REFUND = "refund", "Refund"
         REVERSAL = "reversal", "Reversal"

@@ -1,0 +1,1 @@
+"""Usage that apps report: read, kept once, rated, and burned."""

@@ -1,0 +1,1 @@
+"""What usage costs the operator, and how many credits it burns."""
