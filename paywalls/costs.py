@@ -10,8 +10,8 @@ from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Any
 
 from config.money import MAX_AMOUNT, NANO
-from paywalls import services
-from paywalls.models import PaywallModel
+from paywalls import routes, services
+from paywalls.models import PaywallModel, Route
 from paywalls.prices import COSTS
 from paywalls.pricing import MAX_TIERS
 
@@ -58,6 +58,39 @@ def find(model: PaywallModel, *, force: bool = False) -> Finding:
     return Finding(model, wanted, "changed")
 
 
+@dataclass(frozen=True, slots=True)
+class RouteFinding:
+    """The same for a further route: `cost` is the card to write, None where nothing is to be written."""
+
+    route: Route
+    cost: dict[str, Any] | None
+    note: str
+
+
+def find_route(route: Route, *, force: bool = False) -> RouteFinding:
+    """What to do about a route's cost. One that it has stays, unless `force`: nobody knows who typed it."""
+    if route.cost is not None and not force:
+        return RouteFinding(route, None, "kept: it has a cost of its own")
+    found = look_up(route.provider.base_url, route.upstream_model)
+    if found is None:
+        return RouteFinding(route, None, "not found in genai-prices")
+    card = {name.removesuffix("_cost"): value for name, value in found.items() if name != "cost_tiers"}
+    card = {
+        name: value
+        for name, value in {**card, "tiers": found["cost_tiers"]}.items()
+        if value not in (None, [])
+    }
+    if card == route.cost:
+        return RouteFinding(route, None, "unchanged")
+    return RouteFinding(route, card, "changed")
+
+
+def write_route(finding: RouteFinding) -> None:
+    """Do what was found."""
+    if finding.cost is not None:
+        routes.update_route(finding.route, cost=finding.cost)
+
+
 def write(finding: Finding) -> None:
     """Do what was found: a running gateway takes it from the very next request."""
     if finding.costs is not None:
@@ -77,6 +110,40 @@ def look_up(base_url: str, upstream_model: str) -> dict[str, Any] | None:
     except LookupError:
         return None
     return max(_over_the_day(found), key=lambda costs: costs["prompt_cost"], default=None)
+
+
+def of_provider(provider_id: str, model: str) -> dict[str, Any] | None:
+    """The cost settings of a model by the data's own name of its provider, such as "openai"; None where unknown."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    try:
+        _, found = get_snapshot().find_provider_model(model, None, provider_id, None)
+    except LookupError:
+        return None
+    return max(_over_the_day(found), key=lambda costs: costs["prompt_cost"], default=None)
+
+
+def models_of(provider_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(model, cost settings) of all that the data knows of a provider and that is paid by token."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    for provider in get_snapshot().providers:
+        if provider.id == provider_id:
+            for model in provider.models:
+                found = max(_over_the_day(model), key=lambda costs: costs["prompt_cost"], default=None)
+                if found:
+                    yield model.id, found
+
+
+def models_at(base_url: str) -> dict[str, dict[str, Any]]:
+    """{model: cost settings} of all that the data knows at a provider's address; empty where it is unknown."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    try:
+        provider = get_snapshot().find_provider(None, None, base_url)
+    except LookupError:
+        return {}
+    return dict(models_of(provider.id))
 
 
 def _over_the_day(found: "ModelInfo") -> Iterator[dict[str, Any]]:

@@ -2,16 +2,21 @@
 
 from dataclasses import dataclass, field
 
+from django.apps import apps
+from django.db.models import Model
+
 from config import secrets
 from paywalls.models import Paywall, Provider
 from webhooks.models import Subscription
 
-# Every column that holds a secret; a test compares it with the schema.
-SECRETS = (
+# Every column that holds a secret; a test compares it with the schema. The ledger is above this app: by its name.
+SECRETS: tuple[tuple[type[Model], str], ...] = (
     (Provider, "api_key"),
     (Paywall, "stripe_secret_key"),
+    (Paywall, "response_secret"),
     (Subscription, "secret"),
     (Subscription, "previous_secret"),
+    *((apps.get_model("ledger.StripeAccount"), name) for name in ("webhook_secret", "previous_secret")),
 )
 
 
@@ -31,12 +36,14 @@ def rotate_all() -> Rotation:
     """
     result = Rotation()
     for model, column in SECRETS:
-        for row in model.objects.exclude(**{column: ""}).iterator():
+        for row in model._default_manager.exclude(**{column: ""}).iterator():
             token = getattr(row, column)
             try:
                 renewed = secrets.rotate(token)
             except secrets.UndecryptableSecret:
                 result.unreadable.append(f"{column} of {model._meta.verbose_name} {row} ({row.pk})")
                 continue
-            result.rotated += model.objects.filter(pk=row.pk, **{column: token}).update(**{column: renewed})
+            result.rotated += model._default_manager.filter(pk=row.pk, **{column: token}).update(
+                **{column: renewed}
+            )
     return result

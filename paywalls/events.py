@@ -13,7 +13,7 @@ from webhooks import drafts, outbox
 from webhooks.drafts import Draft, Subject, Trigger
 
 # Settings whose values are nobody's business.
-_SECRET = {"api_key", "stripe_secret_key"}
+_SECRET = {"api_key", "stripe_secret_key", "response_secret"}
 
 
 def changes(prefix: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -38,7 +38,7 @@ def archived(paywall_id: uuid.UUID, reason: str) -> None:
 
 
 def secret_rotated(paywall_id: uuid.UUID, last_four: str, actor_type: str, actor_id: str) -> None:
-    """A key was replaced."""
+    """A key was rotated."""
     data = {"secretLastFour": last_four, "actorId": actor_id, "actorType": actor_type}
     _emit(paywall_id, "paywall.secret.rotated", data, Trigger(actor_type, actor_type, actor_id))
 

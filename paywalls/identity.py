@@ -31,19 +31,21 @@ class InvalidUser(ApiError):
     param = "user"
 
 
-def check_external_id(value: object) -> str:
-    """The id as given, opaque and unchanged.
+def check_external_id(value: object, name: str = "user") -> str:
+    """The id as given, opaque and unchanged; `name` is what the request calls it.
 
     Raises InvalidUser unless it is a string of 1 to 128 characters without control characters.
     """
     if not isinstance(value, str):
-        raise InvalidUser("user: must be a string.")
+        raise InvalidUser(f"{name}: must be a string.")
     if not value:
-        raise InvalidUser("user: must not be empty.")
+        raise InvalidUser(f"{name}: must not be empty.")
     if len(value) > MAX_EXTERNAL_ID:
-        raise InvalidUser(f"user: must be at most {MAX_EXTERNAL_ID} characters (this one has {len(value)}).")
+        raise InvalidUser(
+            f"{name}: must be at most {MAX_EXTERNAL_ID} characters (this one has {len(value)})."
+        )
     if _UNUSABLE.search(value):
-        raise InvalidUser("user: must not contain control or undecodable characters.")
+        raise InvalidUser(f"{name}: must not contain control or undecodable characters.")
     return value
 
 

@@ -2,21 +2,27 @@
 
 import hashlib
 import secrets
+from datetime import timedelta
 
 from django.db import transaction
-from django.db.models.functions import Now
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Least, Now
 
 from paywalls import events
 from paywalls.errors import InvalidSetting
 from paywalls.models import Paywall, PaywallKey
 
-PREFIX = "sk-paywalls-"
+Kind = PaywallKey.Kind
+PREFIX = PaywallKey.PREFIXES[Kind.SECRET]
 _RANDOM_BYTES = 32
 
+# How long a rotated key works beside the new one at the most.
+MAX_OVERLAP_SECONDS = 30 * 24 * 3600
 
-def generate() -> str:
-    """A new key: the prefix and 256 random bits, in the alphabet of URLs. It is stored nowhere yet."""
-    return PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+
+def generate(kind: Kind = Kind.SECRET) -> str:
+    """A new key: its kind's prefix and 256 random bits, in the alphabet of URLs. It is stored nowhere yet."""
+    return PaywallKey.PREFIXES[kind] + secrets.token_urlsafe(_RANDOM_BYTES)
 
 
 def digest(plain: str) -> str:
@@ -24,10 +30,10 @@ def digest(plain: str) -> str:
     return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def issue_key(paywall: Paywall) -> str:
+def issue_key(paywall: Paywall, kind: Kind = Kind.SECRET) -> str:
     """Make a key of the paywall and answer it. It can't be read again."""
-    plain = generate()
-    _store(paywall, plain)
+    plain = generate(kind)
+    _store(paywall, plain, kind)
     return plain
 
 
@@ -43,7 +49,7 @@ def register_key(paywall: Paywall, plain: str) -> PaywallKey:
         return _store(paywall, plain)
     if known.paywall_id != paywall.pk:
         raise InvalidSetting("is another paywall's key", param="key")
-    if known.revoked_at:
+    if not live().filter(pk=known.pk).exists():
         raise InvalidSetting("was revoked; make another one", param="key")
     return known
 
@@ -55,23 +61,38 @@ def revoke_key(key: PaywallKey) -> bool:
     return bool(revoked)
 
 
-def replace_key(key: PaywallKey, *, actor_type: str, actor_id: str) -> str | None:
-    """Revoke a key and answer a new one of its paywall; None where it was revoked before."""
+def rotate_key(key: PaywallKey, *, actor_type: str, actor_id: str, overlap_seconds: int = 0) -> str | None:
+    """Answer a new key of the same paywall and kind; the old one works for `overlap_seconds` more, 0 revokes it.
+
+    None where the old one is dead already: a lost key must not bring forth a live one. An overlap never lengthens
+    one that was chosen before. Raises InvalidSetting.
+    """
+    if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
+        raise InvalidSetting(f"must be from 0 to {MAX_OVERLAP_SECONDS} seconds", param="overlap_seconds")
     with transaction.atomic():
-        if not revoke_key(key):
+        old = live().select_for_update(no_key=True).filter(pk=key.pk).first()
+        if old is None:
             return None
-        plain = issue_key(key.paywall)
-        events.secret_rotated(key.paywall_id, plain[-4:], actor_type, actor_id)
+        if overlap_seconds:
+            end = Now() + timedelta(seconds=overlap_seconds)
+            # LEAST leaves out what is NULL.
+            PaywallKey.objects.filter(pk=key.pk).update(expires_at=Least("expires_at", end))
+            key.refresh_from_db(fields=["expires_at"])
+        else:
+            revoke_key(key)
+        plain = issue_key(old.paywall, Kind(old.kind))
+        events.secret_rotated(old.paywall_id, plain[-4:], actor_type, actor_id)
     return plain
 
 
+def live() -> QuerySet[PaywallKey]:
+    """The keys that are accepted now."""
+    return PaywallKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None)
+
+
 def find(plain: str) -> PaywallKey | None:
-    """The live key, with its paywall and tenant; None where it is unknown or revoked."""
-    return (
-        PaywallKey.objects.select_related("paywall__tenant")
-        .filter(digest=digest(plain), revoked_at=None)
-        .first()
-    )
+    """The live key, with its paywall and tenant; None where it is unknown, expired or revoked."""
+    return live().select_related("paywall__tenant").filter(digest=digest(plain)).first()
 
 
 def presented(authorization: str, x_api_key: str) -> str:
@@ -82,5 +103,5 @@ def presented(authorization: str, x_api_key: str) -> str:
     return x_api_key.strip()
 
 
-def _store(paywall: Paywall, plain: str) -> PaywallKey:
-    return PaywallKey.objects.create(paywall=paywall, digest=digest(plain), last_four=plain[-4:])
+def _store(paywall: Paywall, plain: str, kind: Kind = Kind.SECRET) -> PaywallKey:
+    return PaywallKey.objects.create(paywall=paywall, kind=kind, digest=digest(plain), last_four=plain[-4:])

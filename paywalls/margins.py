@@ -1,7 +1,7 @@
 """Where a model is sold for less than its provider charges: a warning, never an error, for some mean it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from config import money
@@ -11,16 +11,21 @@ from paywalls.pricing import WHOLE, Price
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A part of the price that is below its cost, in nano-dollars (markup included), for prompts `above` a size."""
+    """A part of the price that is below its cost, in nano-dollars (markup included), for prompts `above` a size.
+
+    `route` is the further provider by whom that is so, "" for the model's own.
+    """
 
     part: str
     sold: Fraction
     costs: int
     above: int = 0
+    route: str = ""
 
     def __str__(self) -> str:
         size = f" above {self.above} tokens" if self.above else ""
-        return f"{self.part}{size} is sold at ${_plain(self.sold)} and costs ${money.plain(self.costs)}"
+        by = f" by {self.route}" if self.route else ""
+        return f"{self.part}{size}{by} is sold at ${_plain(self.sold)} and costs ${money.plain(self.costs)}"
 
 
 def losses(price: Price, cost: Price | None) -> list[Loss]:
@@ -44,8 +49,20 @@ def losses(price: Price, cost: Price | None) -> list[Loss]:
 
 
 def of_model(model: PaywallModel, paywall: Paywall) -> list[Loss]:
-    """The losses of a model at the paywall's markup."""
-    return losses(model.price(markup(paywall)), model.cost())
+    """The losses of a model at the paywall's markup, also by those of its routes with a price or cost of their own.
+
+    Have the models come with `routes__provider`.
+    """
+    percent = markup(paywall)
+    price, cost = model.price(percent), model.cost()
+    found = losses(price, cost)
+    for route in model.routes.all():
+        own_price, own_cost = route.own_price(percent), route.own_cost()
+        if own_price or own_cost:
+            name = f"{route.provider.name} ({route.upstream_model})"
+            told = losses(own_price or price, own_cost or cost)
+            found += [replace(loss, route=name) for loss in told]
+    return found
 
 
 def warnings(models: Iterable[PaywallModel]) -> list[str]:

@@ -35,8 +35,12 @@ class Units:
     images: int = 0
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            _check(field.name, getattr(self, field.name))
+        # Once for each request and event: without the detour through dataclasses.fields().
+        _check("input", self.input)
+        _check("cache_read", self.cache_read)
+        _check("cache_write", self.cache_write)
+        _check("output", self.output)
+        _check("images", self.images)
 
     @property
     def prompt(self) -> int:

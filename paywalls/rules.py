@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from config import money
 from config.money import MAX_AMOUNT, NANO
 from paywalls.errors import InvalidSetting
-from paywalls.models import Paywall
-from paywalls.models.catalogue import SANDBOX_MODELS, SANDBOX_URL
+from paywalls.models import Paywall, Tenant, Tier
+from paywalls.models.catalogue import MAX_SECONDS, SANDBOX_MODELS, SANDBOX_URL
 from paywalls.pricing import MAX_TIERS
 from paywalls.surfaces import SURFACES
 
@@ -28,6 +29,13 @@ Rule = Callable[[Any], Any]
 MAX_MARKUP_PERCENT = 10_000
 # With the highest price and markup, a request of this many tokens still costs less than a BIGINT holds.
 MAX_OUTPUT_TOKENS = 10_000_000
+# What a column of whole numbers holds.
+MAX_LIMIT = 2_147_483_647
+MAX_ALLOWED_MODELS = 100
+# Priorities and weights of routes.
+MAX_ORDER = 1_000
+# What a price is made of, but for caches and tiers.
+PRICE_PARTS = ("prompt", "completion", "request", "minimum", "image")
 # No prompt is larger.
 MAX_TIER_TOKENS = 100_000_000
 
@@ -86,12 +94,31 @@ def email(text: str) -> str:
 
 
 def mode(text: str) -> str:
-    """A paywall mode that this version offers."""
-    if text == Paywall.Mode.SHARED:
-        raise InvalidSetting('shared mode is not available in this version; use "default"')
-    if text != Paywall.Mode.DEFAULT:
-        raise InvalidSetting('must be "default"')
+    """A paywall mode."""
+    if text not in Paywall.Mode.values:
+        raise InvalidSetting('must be "default" or "shared"')
     return text
+
+
+def icon_url(text: str) -> str:
+    """An https address of a picture, or none. It goes into a page's Content-Security-Policy."""
+    text = text.strip()
+    if text and not re.fullmatch(r"https://[A-Za-z0-9.-]+(:\d{1,5})?(/[!-:<=>-~]*)?", text):
+        raise InvalidSetting('must be an https address of a picture, such as "https://acme.test/icon.png"')
+    if len(text) > 2_048:
+        raise InvalidSetting("must have at most 2048 characters")
+    return text
+
+
+def one_of(*names: str) -> Rule:
+    """One of these words."""
+
+    def rule(text: str) -> str:
+        if text not in names:
+            raise InvalidSetting(f"must be one of {', '.join(names)}")
+        return str(text)
+
+    return rule
 
 
 def amount(nano: int) -> int:
@@ -101,6 +128,14 @@ def amount(nano: int) -> int:
     if not 0 <= nano <= MAX_AMOUNT:
         raise InvalidSetting(f"must be from 0 to {MAX_AMOUNT // NANO} US dollars")
     return nano
+
+
+def dollars(text: Any) -> int:
+    """The nano-dollars of a decimal string such as "12.50"."""
+    try:
+        return money.parse(text)
+    except money.InvalidAmount as error:
+        raise InvalidSetting(str(error)) from None
 
 
 def optional(rule: Rule) -> Rule:
@@ -167,6 +202,57 @@ def output_tokens(count: int) -> int:
     return count
 
 
+def limit(count: int) -> int:
+    """A limit of requests or tokens; none is None, not zero."""
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_LIMIT:
+        raise InvalidSetting(f"must be a whole number from 1 to {MAX_LIMIT}; leave it out for no limit")
+    return count
+
+
+def allowed_models(ids: list[Any] | None) -> list[str] | None:
+    """The models that an end user may ask: ids, or beginnings that end in `*`. None, or an empty list, is all."""
+    if not ids:
+        return None
+    if len(ids) > MAX_ALLOWED_MODELS:
+        raise InvalidSetting(f"must list at most {MAX_ALLOWED_MODELS} models")
+    if not all(isinstance(model, str) for model in ids):
+        raise InvalidSetting("must list the ids of models, each in quotes")
+    stored = [line(128)(model) for model in ids]
+    if any("*" in model[:-1] for model in stored):
+        raise InvalidSetting('may hold "*" only at the end of an id, as in "openai/*"')
+    return list(dict.fromkeys(stored))
+
+
+def priority(count: int) -> int:
+    """The place of a route: lower ones are tried first."""
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MAX_ORDER:
+        raise InvalidSetting(f"must be a whole number from 0 to {MAX_ORDER}")
+    return count
+
+
+def weight(count: int) -> int:
+    """The share of a route among those of its priority."""
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_ORDER:
+        raise InvalidSetting(f"must be a whole number from 1 to {MAX_ORDER}")
+    return count
+
+
+def seconds(count: float) -> float:
+    """A time-out; more than zero, and at most a day."""
+    if isinstance(count, bool) or not isinstance(count, int | float) or not 0 < count <= MAX_SECONDS:
+        raise InvalidSetting(f"must be a number of seconds above 0 and at most {MAX_SECONDS}")
+    return float(count)
+
+
+def card(parts: dict[str, Any]) -> dict[str, Any]:
+    """A whole price as a route keeps it."""
+    if not isinstance(parts, dict) or parts.keys() - {*PRICE_PARTS, "cache_read", "cache_write", "tiers"}:
+        raise InvalidSetting("must be a price: prompt, completion, and what else a model's price has")
+    for name in {"prompt", "completion", *parts} - {"tiers"}:
+        amount(parts.get(name, -1))
+    return {**parts, "tiers": tiers(parts["tiers"])} if "tiers" in parts else parts
+
+
 def credit_rate(count: int) -> int:
     """How many credits a US dollar buys."""
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= NANO:
@@ -228,18 +314,52 @@ def upstream_of(provider_url: str, upstream_model: str) -> None:
         )
 
 
-TENANT: Mapping[str, Rule] = {"name": line(255), "email": email, "credits_per_usd": credit_rate}
+TENANT: Mapping[str, Rule] = {
+    "name": line(255),
+    "email": email,
+    "credits_per_usd": credit_rate,
+    "tier": one_of(*Tier.values),
+    "uncovered_usage": one_of(*Tenant.Uncovered.values),
+}
+RATES: Mapping[str, Rule] = {
+    "requests_per_minute": optional(limit),
+    "tokens_per_minute": optional(limit),
+    "concurrent_requests": optional(limit),
+}
+USER: Mapping[str, Rule] = {
+    **RATES,
+    "max_output_tokens": optional(output_tokens),
+    "allowed_models": allowed_models,
+}
 PAYWALL: Mapping[str, Rule] = {
     "name": line(255),
     "mode": mode,
+    "description": prose(2_000),
+    "icon_url": icon_url,
     "trial_credit": amount,
     "markup_percent": percent,
+    **USER,
+    "spend_per_day": optional(amount),
+    "spend_per_month": optional(amount),
+    "replay_answers": yes,
 }
 PROVIDER: Mapping[str, Rule] = {
     "name": line(64),
     "base_url": base_url,
     "api_key": secret,
     "surfaces": surfaces,
+    "installation_pays": yes,
+    "connect_seconds": optional(seconds),
+    "first_byte_seconds": optional(seconds),
+    "idle_seconds": optional(seconds),
+    "total_seconds": optional(seconds),
+}
+ROUTE: Mapping[str, Rule] = {
+    "upstream_model": line(128),
+    "priority": priority,
+    "weight": weight,
+    "price": optional(card),
+    "cost": optional(card),
 }
 MODEL: Mapping[str, Rule] = {
     "model_id": line(128),
@@ -264,6 +384,9 @@ MODEL: Mapping[str, Rule] = {
     "image_cost": amount,
     "cost_tiers": tiers,
     "max_output_tokens": output_tokens,
+    **RATES,
+    "priority": priority,
+    "weight": weight,
 }
 
 

@@ -14,42 +14,90 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from config import secrets
-from paywalls import events, prices, rules
+from paywalls import callsettings, events, prices, rules
+from paywalls.callsettings import CallSettings
 from paywalls.errors import InvalidSetting
-from paywalls.models import Paywall, PaywallModel, Provider, Tenant
+from paywalls.models import EndUser, Paywall, PaywallModel, Provider, Tenant, Tier
+from paywalls.models.limits import ANY
 from paywalls.prices import PriceSettings
+
+# A server process keeps the limits of these users in memory, for every paywall that it serves.
+MAX_LIMITED_USERS = 10_000
 
 
 class TenantSettings(TypedDict, total=False):
     name: str
     email: str
     credits_per_usd: int
+    tier: str
+    uncovered_usage: str
 
 
-class PaywallSettings(TypedDict, total=False):
+class RateSettings(TypedDict, total=False):
+    """Of one end user; None is no limit."""
+
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    concurrent_requests: int | None
+
+
+class UserSettings(RateSettings, total=False):
+    """What an end user may do; None is what the paywall says."""
+
+    max_output_tokens: int | None
+    allowed_models: list[str] | None
+
+
+class PaywallLimits(UserSettings, total=False):
+    """What each end user of a paywall may do who has no limit of their own. `spend_…` in nano-dollars."""
+
+    spend_per_day: int | None
+    spend_per_month: int | None
+
+
+class OptionalPaywallSettings(PaywallLimits, CallSettings, total=False):
+    """What a paywall has a default for."""
+
+
+class PaywallSettings(OptionalPaywallSettings, total=False):
     """`trial_credit` in nano-dollars."""
 
     name: str
     mode: str
     trial_credit: int
     markup_percent: Decimal
+    description: str
+    icon_url: str
+    replay_answers: bool
 
 
-class ProviderSettings(TypedDict, total=False):
+class Timeouts(TypedDict, total=False):
+    """Seconds; None is as the installation has it."""
+
+    connect_seconds: float | None
+    first_byte_seconds: float | None
+    idle_seconds: float | None
+    total_seconds: float | None
+
+
+class ProviderSettings(Timeouts, total=False):
     """`api_key` in the clear; "" is no key. It is stored encrypted."""
 
     name: str
     base_url: str
     api_key: str
     surfaces: list[str]
+    installation_pays: bool
 
 
-class OptionalModelSettings(PriceSettings, total=False):
+class OptionalModelSettings(PriceSettings, RateSettings, total=False):
     """What a model has a default for."""
 
     display_name: str
     description: str
     max_output_tokens: int
+    priority: int
+    weight: int
 
 
 class ModelSettings(OptionalModelSettings, total=False):
@@ -69,11 +117,24 @@ def check_tenant(tenant: Tenant | None, **settings: Unpack[TenantSettings]) -> d
     return stored
 
 
-def create_tenant(*, name: str, email: str, credits_per_usd: int = 1_000) -> Tenant:
+def create_tenant(
+    *,
+    name: str,
+    email: str,
+    credits_per_usd: int = 1_000,
+    tier: str = Tier.STARTER,
+    uncovered_usage: str = Tenant.Uncovered.DEBT,
+) -> Tenant:
     """A new business on this installation. Raises InvalidSetting."""
-    return Tenant.objects.create(
-        **check_tenant(None, name=name, email=email, credits_per_usd=credits_per_usd)
+    stored = check_tenant(
+        None,
+        name=name,
+        email=email,
+        credits_per_usd=credits_per_usd,
+        tier=tier,
+        uncovered_usage=uncovered_usage,
     )
+    return Tenant.objects.create(**stored)
 
 
 def update_tenant(tenant: Tenant, **settings: Unpack[TenantSettings]) -> bool:
@@ -90,10 +151,16 @@ def check_paywall(
             f'can\'t change after the paywall is made: it is "{paywall.mode}"; make another paywall instead',
             param="mode",
         )
-    stored = rules.obeyed(rules.PAYWALL, settings)
+    stored = rules.obeyed({**rules.PAYWALL, **callsettings.RULES}, settings)
+    callsettings.check_together(paywall, stored)
     _refuse_taken(
         tenant.paywalls.all(), paywall, stored, "name", "is the name of another paywall of this tenant"
     )
+    mode = paywall.mode if paywall else stored.get("mode")
+    if mode == Paywall.Mode.SHARED and stored.get("trial_credit"):
+        raise InvalidSetting(
+            "must be 0 in shared mode: the balance is the user's own wallet", param="trial_credit"
+        )
     return stored
 
 
@@ -104,20 +171,64 @@ def create_paywall(
     mode: str = Paywall.Mode.DEFAULT,
     trial_credit: int = 0,
     markup_percent: Decimal = Decimal(0),
+    replay_answers: bool = False,
+    description: str = "",
+    icon_url: str = "",
+    **others: Unpack[OptionalPaywallSettings],
 ) -> Paywall:
     """A new paywall; `trial_credit` in nano-dollars. It has no key yet (`keys.issue_key`).
 
+    A tenant's first one in default mode is its home: the users that reports of usage name are its end users.
     Raises InvalidSetting.
     """
     stored = check_paywall(
-        tenant, None, name=name, mode=mode, trial_credit=trial_credit, markup_percent=markup_percent
+        tenant,
+        None,
+        name=name,
+        mode=mode,
+        trial_credit=trial_credit,
+        markup_percent=markup_percent,
+        replay_answers=replay_answers,
+        description=description,
+        icon_url=icon_url,
+        **others,
     )
-    return Paywall.objects.create(tenant=tenant, **stored)
+    if "response_secret" in stored:
+        stored["response_secret"] = secrets.encrypt(stored["response_secret"])
+    with transaction.atomic():
+        # Of two first paywalls that are made at once, one is the home.
+        Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+        is_home = stored["mode"] == Paywall.Mode.DEFAULT and not tenant.paywalls.filter(is_home=True).exists()
+        return Paywall.objects.create(tenant=tenant, is_home=is_home, **stored)
 
 
 def update_paywall(paywall: Paywall, **settings: Unpack[PaywallSettings]) -> bool:
-    """Change the given settings; whether anything differed. Raises InvalidSetting, also for another mode."""
-    return _write_changes(paywall, check_paywall(paywall.tenant, paywall, **settings))
+    """Change the given settings; whether anything differed. Without `response_secret` the stored one stays.
+
+    Raises InvalidSetting, also for another mode.
+    """
+    stored = check_paywall(paywall.tenant, paywall, **settings)
+    if "response_secret" in stored:
+        stored["response_secret"] = _encrypted(stored["response_secret"], paywall.response_secret)
+    return _write_changes(paywall, stored)
+
+
+def check_user(user: EndUser, **settings: Unpack[UserSettings]) -> dict[str, Any]:
+    """The limits that the user would have. Raises InvalidSetting, also where too many users have their own."""
+    stored = rules.obeyed(rules.USER, settings)
+    if any(stored.values()) and not EndUser.objects.filter(ANY, pk=user.pk).exists():
+        others = EndUser.objects.filter(ANY, paywall=user.paywall_id).count()
+        if others >= MAX_LIMITED_USERS:
+            raise InvalidSetting(
+                f"can't be set: {MAX_LIMITED_USERS:,} users of this paywall have limits of their own, which is the "
+                "most; change the paywall's limits instead"
+            )
+    return stored
+
+
+def update_user(user: EndUser, **settings: Unpack[UserSettings]) -> bool:
+    """Change the user's own limits; whether anything differed. Raises InvalidSetting."""
+    return _write_changes(user, check_user(user, **settings))
 
 
 def check_provider(
@@ -134,11 +245,25 @@ def check_provider(
 
 
 def create_provider(
-    paywall: Paywall, *, name: str, base_url: str, api_key: str = "", surfaces: Sequence[str] = ()
+    paywall: Paywall,
+    *,
+    name: str,
+    base_url: str,
+    api_key: str = "",
+    surfaces: Sequence[str] = (),
+    installation_pays: bool = False,
+    **timeouts: Unpack[Timeouts],
 ) -> Provider:
     """A new provider of the paywall; its key is stored encrypted. Raises InvalidSetting."""
     stored = check_provider(
-        paywall, None, name=name, base_url=base_url, api_key=api_key, surfaces=list(surfaces)
+        paywall,
+        None,
+        name=name,
+        base_url=base_url,
+        api_key=api_key,
+        surfaces=list(surfaces),
+        installation_pays=installation_pays,
+        **timeouts,
     )
     stored["api_key"] = secrets.encrypt(stored["api_key"])
     with transaction.atomic():
@@ -154,9 +279,7 @@ def update_provider(provider: Provider, **settings: Unpack[ProviderSettings]) ->
     """
     stored = check_provider(provider.paywall, provider, **settings)
     if "api_key" in stored:
-        # The same key encrypts to another token each time, so compare what the stored one says.
-        same = _holds(provider.api_key, stored["api_key"])
-        stored["api_key"] = provider.api_key if same else secrets.encrypt(stored["api_key"])
+        stored["api_key"] = _encrypted(stored["api_key"], provider.api_key)
     return _write_changes(provider, stored)
 
 
@@ -234,12 +357,13 @@ def _refuse_move(provider: Provider, stored: Mapping[str, Any]) -> None:
             "that it was given for",
             param="api_key",
         )
-    for model in provider.models.all():
+    routes = provider.routes.values_list("model__model_id", "upstream_model")
+    for model_id, upstream_model in [*provider.models.values_list("model_id", "upstream_model"), *routes]:
         try:
-            rules.upstream_of(address, model.upstream_model)
+            rules.upstream_of(address, upstream_model)
         except InvalidSetting:
             raise InvalidSetting(
-                f"can't become the sandbox, which doesn't know the upstream_model of {model.model_id}; make "
+                f"can't become the sandbox, which doesn't know the upstream_model of {model_id}; make "
                 "another provider for the sandbox",
                 param="base_url",
             ) from None
@@ -248,6 +372,11 @@ def _refuse_move(provider: Provider, stored: Mapping[str, Any]) -> None:
 def _origin(address: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(address)
     return parts.scheme, parts.hostname, parts.port
+
+
+def _encrypted(plain: str, token: str) -> str:
+    """The secret's token: the stored one where it says the same, since encrypting again makes another each time."""
+    return token if _holds(token, plain) else secrets.encrypt(plain)
 
 
 def _holds(token: str, plain: str) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from config import ids
 from config.sql import Statement
+from paywalls.models.paywall import WALLETS
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,6 +45,17 @@ def with_paywalls(refs: Sequence[UserRef]) -> Statement:
         JOIN paywalls_paywall p ON p.id = u.paywall_id
         """,
         ([ref.paywall_id for ref in refs], [ref.external_id for ref in refs]),
+    )
+
+
+def paywalls_with_wallets(paywall_ids: Sequence[uuid.UUID]) -> Statement:
+    """Rows (paywall id, whether its end users have wallets of their own there) of the paywalls that exist.
+
+    In shared mode they haven't: they are connected to one, which is in the installation's own paywall.
+    """
+    return Statement(
+        "SELECT id, mode = 'default' OR id = %s FROM paywalls_paywall WHERE id = ANY(%s::uuid[])",
+        (WALLETS, list(paywall_ids)),
     )
 
 

@@ -10,23 +10,23 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from http import HTTPStatus
 from urllib.parse import unquote
 
 from django.conf import settings
 
-from config.errors import ApiError, Unavailable
-from proxy import call, health, models_list
+from config import cors
+from config.errors import ApiError, Unavailable, is_metering
+from proxy import call, entitlements, health, models_list, playground
 from proxy.gateway import Gateway
 from proxy.http import ClientLeft, Receive, Request, Response, Scope, Send
+from proxy.record import CLIENT_CLOSED_REQUEST, SERVER_ERROR
 from proxy.surfaces import SURFACES
 
 log = logging.getLogger("tollgate.gateway")
 access = logging.getLogger("tollgate.access")
 
 Handler = Callable[[Gateway, Request, Response], Awaitable[None]]
-
-# nginx's number for a client that closed the connection first; in the access log only.
-CLIENT_CLOSED_REQUEST = 499
 
 
 class MethodNotAllowed(ApiError):
@@ -40,6 +40,8 @@ class MethodNotAllowed(ApiError):
 HANDLERS: dict[str, tuple[str, Handler]] = {
     **{f"/v1{path}": ("POST", partial(call.answer, surface=surface)) for path, surface in SURFACES.items()},
     "/v1/models": ("GET", models_list.list_models),
+    "/v1/entitlements/check": ("POST", entitlements.check),
+    playground.PATH: ("POST", playground.chat),
     "/healthz": ("GET", health.healthz),
     "/readyz": ("GET", health.readyz),
 }
@@ -52,6 +54,8 @@ def route(scope: Scope) -> tuple[str, Handler] | None:
     refused here for Django's paths as well, which would first write all of it to the disk.
     """
     path = scope["raw_path"].partition(b"?")[0].decode("latin-1")
+    if scope["method"] == "OPTIONS" and path.startswith("/v1/"):
+        return "OPTIONS", _preflight
     if handler := HANDLERS.get(path):
         return handler
     match path.split("/", 3):
@@ -67,6 +71,15 @@ def route(scope: Scope) -> tuple[str, Handler] | None:
 def _told_size(scope: Scope) -> int:
     told = dict(scope["headers"]).get(b"content-length", b"0")
     return int(told) if told.isdigit() else 0
+
+
+async def _preflight(gateway: Gateway, request: Request, response: Response) -> None:
+    """What a browser asks before a page's call, on any path of the API."""
+    if origin := request.header("origin"):
+        asked = request.header("access-control-request-headers")
+        await response.whole(HTTPStatus.NO_CONTENT, b"", cors.preflight_headers(origin, asked))
+    else:
+        await response.whole(HTTPStatus.NO_CONTENT, b"", {"Allow": cors.ALLOWED_METHODS})
 
 
 async def _refuse_body(gateway: Gateway, request: Request, response: Response) -> None:
@@ -88,14 +101,17 @@ async def serve(
     except ClientLeft:
         status = CLIENT_CLOSED_REQUEST
     except ApiError as error:
-        await _answer(response, error)
+        await _answer(handler, request, response, error)
     except asyncio.CancelledError:
         status = CLIENT_CLOSED_REQUEST
         raise
     except Exception:
         log.exception("%s failed", request.public_id)
         await _answer(
-            response, Unavailable("Something went wrong on our side.", status=500, code="server_error")
+            handler,
+            request,
+            response,
+            Unavailable("Something went wrong on our side.", status=500, code=SERVER_ERROR),
         )
     finally:
         access.info(
@@ -109,8 +125,11 @@ async def serve(
         )
 
 
-async def _answer(response: Response, error: ApiError) -> None:
+async def _answer(handler: Handler, request: Request, response: Response, error: ApiError) -> None:
     if not response.started:
+        # Not by the path alone: an end user's id in the path of a chat may be any word.
+        if handler in (entitlements.check, _refuse_body) and is_metering(request.raw_path.decode("latin-1")):
+            response.error_body = ApiError.tenant_body
         await response.error(error)
     elif not response.finished:
         await response.finish()

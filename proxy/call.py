@@ -1,53 +1,66 @@
 """One request to a model, on any API, from admission to settlement, as one coroutine with one `finally`."""
 
 import asyncio
-import logging
-from collections.abc import Mapping
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
 
-import orjson
 from django.conf import settings
 
-from paywalls import identity, keys
-from paywalls.errors import MissingKey
+from config.errors import ApiError
+from ledger.errors import KeyTaken
+from ledger.requests import RequestFacts
 from paywalls.users import UserRef
-from proxy import provider_errors, replies, sse, upstream
-from proxy.admission import admit
+from proxy import decisions, replies, request_keys
+from proxy.admission import Admission
+from proxy.callers import CallerRulesChanged, identified, presented_key
 from proxy.decisions import Decision
+from proxy.forwarding import Forwarding
 from proxy.gateway import Gateway
 from proxy.http import ClientLeft, Request, Response
-from proxy.meter import Ending, Meter
+from proxy.limits.allowance import Allowance
+from proxy.meter import Ending
+from proxy.record import SERVER_ERROR, Record
 from proxy.reservation import Reservation
-from proxy.response import UpstreamDied, UpstreamResponse
-from proxy.snapshot import ModelSnapshot, PaywallSnapshot
+from proxy.snapshot import Key, PaywallSnapshot
 from proxy.surfaces import ModelRequest, Surface
-from proxy.upstream import UpstreamUnreachable
 
-log = logging.getLogger("tollgate.gateway")
-
-# A provider's plain answer is kept in memory whole, up to this size.
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-# Seconds that a finished stream waits for its settlement before it ends; the settlement itself goes on.
-SETTLE_BEFORE_END = 5.0
-
-
-def presented_key(request: Request) -> str:
-    """The paywall key of a request. Raises MissingKey."""
-    key = keys.presented(request.header("authorization"), request.header("x-api-key"))
-    if not key:
-        raise MissingKey
-    return key
+# An operator who changes again and again who a request is from: after so many tries it gives way.
+MAX_IDENTIFICATIONS = 3
 
 
 async def answer(
     gateway: Gateway, request: Request, response: Response, surface: Surface, url_user: str | None = None
 ) -> None:
-    """Answer a request to a model. Raises ApiError for what an error answers, ClientLeft where nobody waits."""
+    """Answer a request to a model: who calls (the key), for whom (the user), whether they may, then the answer.
+
+    Raises ApiError for what an error answers, ClientLeft where nobody waits.
+    """
     response.error_body = surface.error
     key = presented_key(request)
     snapshot = await gateway.snapshots.get(key)
     asked = surface.parse(await request.body(settings.MAX_BODY_BYTES))
-    named = [request.headers.get(name.encode()) for name in identity.USER_HEADERS]
-    user = UserRef(snapshot.id, identity.resolve(surface.named_user(asked.body), named, url_user))
+    named = surface.named_user(asked.body)
+    for _ in range(MAX_IDENTIFICATIONS):
+        snapshot, user = await identified(gateway, request, response, key, snapshot, named, url_user)
+        try:
+            await answer_for(gateway, request, response, asked, user, key, snapshot)
+            return
+        except CallerRulesChanged:
+            snapshot = await gateway.snapshots.get(key)
+    raise CallerRulesChanged
+
+
+async def answer_for(
+    gateway: Gateway,
+    request: Request,
+    response: Response,
+    asked: ModelRequest,
+    user: UserRef,
+    key: Key,
+    snapshot: PaywallSnapshot,
+) -> None:
+    """Answer a request whose end user is known. Raises what `answer` does, and CallerRulesChanged."""
     call = _Call(gateway, request, response, asked, user)
     with _CancelledWhenLeft(request, response):
         await call.run(key, snapshot)
@@ -92,135 +105,69 @@ class _Call:
         self._request = request
         self._response = response
         self._asked = asked
-        self._surface = asked.surface
         self._user = user
-        self._hold = Reservation(gateway, request, user)
-        self._meter: Meter | None = None
+        self._record = Record(request.id, user, asked)
+        claim = request_keys.claim_of(request, asked, user)
+        self._hold = Reservation(gateway, user, self._record, claim)
+        self._forwarding = Forwarding(gateway, request, response, asked, self._hold, self._record)
+        self._allowance = Allowance(gateway.counters, user, request.id, response.extra)
+        # The row of a request that held nothing.
+        self._unheld: Callable[[], RequestFacts] | None = self._record.left
 
-    async def run(self, key: str, snapshot: PaywallSnapshot) -> None:
-        """Admit, forward, relay, settle. Whatever happens, the hold is resolved."""
+    async def run(self, key: Key, snapshot: PaywallSnapshot) -> None:
+        """Admit, forward, relay, settle. Whatever happens, the hold is resolved and the request remembered."""
+        self._gateway.journal.began(self._record)
         try:
-            decision = await admit(self._gateway, key, snapshot, self._asked, self._user, self._hold)
-            if isinstance(decision, Decision):
-                await replies.send(self._request, self._response, self._asked, decision)
-                return
-            await self._forward(decision)
+            await self._serve(key, snapshot)
         except asyncio.CancelledError:
-            if self._meter:
-                self._meter.ending = Ending.CLIENT_LEFT
+            if meter := self._forwarding.meter:
+                meter.ending = Ending.CLIENT_LEFT
+            raise
+        except CallerRulesChanged:
+            # Not refused yet: the same request is looked at anew, and counts once.
+            self._unheld = None
+            self._allowance.undo()
+            raise
+        except ApiError as error:
+            self._unheld = partial(self._record.refused, error.code or "", error.status)
+            raise
+        except Exception:
+            self._record.broken = True
+            self._unheld = partial(self._record.refused, SERVER_ERROR, HTTPStatus.INTERNAL_SERVER_ERROR)
             raise
         finally:
-            await self._hold.resolve(self._meter)
+            meter = self._forwarding.meter
+            try:
+                await self._hold.resolve(meter)
+            finally:
+                self._allowance.end(meter.tokens if meter and meter.billable else 0)
+                self._gateway.journal.ended(self._record)
+                if self._unheld and not self._hold.stood:
+                    self._gateway.journal.add(self._unheld())
 
-    async def _forward(self, model: ModelSnapshot) -> None:
-        self._meter = meter = Meter(self._asked, model)
-        # From here on the provider may have read the prompt, and bills for it.
-        meter.billable = True
+    async def _serve(self, key: Key, snapshot: PaywallSnapshot) -> None:
+        admission = Admission(
+            self._gateway, key, snapshot, self._asked, self._user, self._hold, self._allowance
+        )
         try:
-            async with asyncio.timeout(settings.UPSTREAM_TOTAL_SECONDS):
-                answer = await upstream.send(
-                    self._gateway.session, self._asked, model, self._request.named_headers()
-                )
-                try:
-                    await self._relay(answer, meter)
-                finally:
-                    await answer.aclose()
-        except (UpstreamUnreachable, UpstreamDied, TimeoutError) as error:
-            await self._broken(meter, error)
+            admitted = await admission.run()
+        except KeyTaken as taken:
+            await self._answer_again(taken, admission.snapshot)
+            return
+        if isinstance(admitted, Decision):
+            self._unheld = partial(self._record.refused, admitted.case, admitted.error.status)
+            await self._reply(admitted)
+        elif error := await self._forwarding.run(admitted.model):
+            await self._reply(decisions.provider_error(admitted.snapshot.voice, error))
 
-    async def _broken(self, meter: Meter, error: Exception) -> None:
-        """The provider failed us. Before the first byte that is an HTTP status; after it, one error frame."""
-        log.warning("%s: provider failed: %s", self._request.public_id, error)
-        if not self._response.started:
-            told = (
-                provider_errors.unreachable()
-                if isinstance(error, UpstreamUnreachable)
-                else provider_errors.died()
-            )
-            meter.billable, meter.error_code = False, told.code or ""
-            await self._hold.resolve(meter)
-            raise told
-        meter.ending = Ending.UPSTREAM_DIED
-        await self._hold.resolve(meter, within=SETTLE_BEFORE_END)
-        await self._response.finish(self._surface.error_event(provider_errors.died()))
+    async def _answer_again(self, taken: KeyTaken, snapshot: PaywallSnapshot) -> None:
+        """What an earlier request with the same Idempotency-Key got. Raises ApiError where that can't be had."""
+        answer = await request_keys.answer_of(taken, snapshot)
+        if isinstance(answer, ApiError):
+            raise answer
+        self._unheld = self._record.replayed
+        await self._response.whole(HTTPStatus.OK, answer, request_keys.REPLAY_HEADERS)
 
-    async def _relay(self, answer: UpstreamResponse, meter: Meter) -> None:
-        if answer.status != 200:
-            await self._relay_error(answer, meter)
-        elif _media_type(answer.headers) == "text/event-stream":
-            await self._relay_stream(answer, meter)
-        else:
-            await self._relay_plain(answer, meter)
-
-    async def _relay_error(self, answer: UpstreamResponse, meter: Meter) -> None:
-        meter.billable, meter.error_code = False, "provider_error"
-        body = await answer.read(provider_errors.MAX_ERROR_BYTES)
-        error = provider_errors.translate(answer.status, body, answer.headers.get("retry-after"))
-        meter.error_code = (error and error.code) or "provider_refused"
-        await self._hold.resolve(meter)
-        log.warning("%s: provider answered HTTP %s", self._request.public_id, answer.status)
-        if error:
-            raise error
-        await self._response.whole(answer.status, body, _passed_headers(answer.headers))
-
-    async def _relay_plain(self, answer: UpstreamResponse, meter: Meter) -> None:
-        body = await answer.read(MAX_ANSWER_BYTES)
-        try:
-            plain = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            plain = None
-        if not isinstance(plain, dict):
-            raise UpstreamDied("a plain answer that is no JSON object")
-        meter.see_answer(plain)
-        # Charges are committed before they are acknowledged.
-        await self._hold.resolve(meter)
-        await self._response.whole(200, body, _passed_headers(answer.headers))
-
-    async def _relay_stream(self, answer: UpstreamResponse, meter: Meter) -> None:
-        """Pass events on as they come. The last one, such as `[DONE]`, waits for the settlement."""
-        events = sse.EventStream()
-        reader = meter.read_stream()
-        last = b""
-        async for chunk in answer.chunks:
-            passing = []
-            for event in events.feed(chunk):
-                shown = reader.see(event)
-                if reader.is_last(event):
-                    last = shown
-                    break
-                passing.append(shown)
-            if ready := b"".join(passing):
-                await self._pass(answer, ready)
-            if last:
-                break
-        else:
-            # Some providers end without [DONE], or without the last blank line.
-            last = reader.see(events.rest)
-            if not reader.finished:
-                raise UpstreamDied("the stream stopped before its end")
-        await self._hold.resolve(meter, within=SETTLE_BEFORE_END)
-        if not self._response.started:
-            await self._response.start(200, _stream_headers(answer.headers))
-        await self._response.finish(last)
-
-    async def _pass(self, answer: UpstreamResponse, data: bytes) -> None:
-        # The status waits for the first event: until then a failure can still be told by HTTP.
-        if not self._response.started:
-            await self._response.start(200, _stream_headers(answer.headers))
-        await self._response.write(data)
-
-
-def _media_type(headers: Mapping[str, str]) -> str:
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _passed_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """What a client sees of the provider's headers: not its rate limits (the operator's own), not its cookies."""
-    passed = {"content-type": headers.get("content-type", "application/json")}
-    if upstream_id := headers.get("x-request-id"):
-        passed["x-upstream-request-id"] = upstream_id
-    return passed
-
-
-def _stream_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    return {**_passed_headers(headers), "cache-control": "no-cache", "x-accel-buffering": "no"}
+    async def _reply(self, decision: Decision) -> None:
+        """Answer in the model's place."""
+        await replies.send(self._gateway, self._request, self._response, self._asked, self._user, decision)

@@ -23,11 +23,13 @@ async def healthz(gateway: Gateway, request: Request, response: Response) -> Non
 
 
 async def readyz(gateway: Gateway, request: Request, response: Response) -> None:
-    """The database answers; 503 where it does not. Redis is told of, the gateway goes on without it."""
+    """The database answers; 503 where it does not. Redis is told of: each process counts limits itself where it is."""
     database = await _works(in_thread(_ask_database))
     checks = {"database": "ok" if database else "away"}
     if settings.REDIS_URL:
         checks["redis"] = "ok" if await _works(_ask_redis()) else "away"
+        # Which of the two the last requests were counted by.
+        checks["limits"] = gateway.counters.state
     body = {"status": "ok" if database else "unavailable", **checks}
     await response.json(body, 200 if database else 503)
 

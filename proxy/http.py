@@ -4,10 +4,11 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qs
 
 import orjson
 
-from config import ids
+from config import cors, ids
 from config.errors import ApiError, BodyTooLarge
 
 Scope = dict[str, Any]
@@ -26,7 +27,7 @@ class ClientLeft(Exception):
 class Request:
     """One HTTP request. `id` is its key everywhere: header, hold, ledger row, log line."""
 
-    __slots__ = ("_receive", "headers", "id", "method", "path", "raw_path")
+    __slots__ = ("_query", "_receive", "headers", "id", "method", "path", "raw_path")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.id: uuid.UUID = ids.new()
@@ -34,6 +35,7 @@ class Request:
         self.path: str = scope["path"]
         self.raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self._query: bytes = scope.get("query_string", b"")
         self._receive = receive
 
     @property
@@ -44,6 +46,10 @@ class Request:
     def header(self, name: str) -> str:
         """A header's value, '' where it is absent."""
         return self.headers.get(name.encode(), b"").decode("latin-1")
+
+    def parameter(self, name: str) -> str | None:
+        """A parameter of the query; the last one where it is given twice, None where it is absent."""
+        return parse_qs(self._query.decode("latin-1"), keep_blank_values=True).get(name, [None])[-1]
 
     def named_headers(self) -> dict[str, str]:
         """All headers, by lower-case name."""
@@ -78,13 +84,17 @@ class Request:
 class Response:
     """The answer to one request; remembers what was sent, for the access log and for errors on the way."""
 
-    __slots__ = ("_request", "_send", "error_body", "finished", "status")
+    __slots__ = ("_request", "_send", "error_body", "extra", "finished", "readable_from", "status")
 
     def __init__(self, request: Request, send: Send) -> None:
         self._request = request
         self._send = send
         self.status = 0
         self.finished = False
+        # The origin of the page that may read the answer, "" for none.
+        self.readable_from = ""
+        # Headers of the answer, whatever it will be.
+        self.extra: dict[str, str] = {}
         # The shape that errors have on this path.
         self.error_body: Callable[[ApiError], dict[str, Any]] = ApiError.body
 
@@ -96,7 +106,9 @@ class Response:
     async def start(self, status: int, headers: Mapping[str, str]) -> None:
         """Send status and headers; our request id is among them."""
         self.status = status
-        named = {**headers, "x-request-id": self._request.public_id}
+        named = {**headers, **self.extra, "x-request-id": self._request.public_id}
+        if self.readable_from:
+            named |= cors.answer_headers(self.readable_from)
         encoded = [
             (name.lower().encode(), value.encode("latin-1", "replace")) for name, value in named.items()
         ]

@@ -1,10 +1,10 @@
 """Calling providers: any OpenAI-compatible base URL, or the built-in sandbox."""
 
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import aiohttp
 import orjson
-from django.conf import settings
 
 from proxy import sandbox
 from proxy.response import UpstreamDied, UpstreamResponse
@@ -15,31 +15,34 @@ SANDBOX = "sandbox://"
 
 
 class UpstreamUnreachable(Exception):
-    """The provider did not answer at all: no connection, or no status in time."""
+    """The provider did not answer at all: no connection, or it closed before a status came."""
 
 
 def new_session() -> aiohttp.ClientSession:
-    """The process's HTTP client: one pool of connections, no cookies, no proxy from the environment."""
+    """The process's HTTP client: one pool of connections, no cookies, no proxy from the environment.
+
+    How long a provider may take is its own setting, so the session has no time-outs.
+    """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=True,
-        timeout=aiohttp.ClientTimeout(
-            total=settings.UPSTREAM_TOTAL_SECONDS,
-            sock_connect=settings.UPSTREAM_CONNECT_SECONDS,
-            sock_read=settings.UPSTREAM_IDLE_SECONDS,
-        ),
+        timeout=aiohttp.ClientTimeout(total=None),
     )
 
 
 async def send(
     session: aiohttp.ClientSession,
     asked: ModelRequest,
-    model: ModelSnapshot,
+    route: ModelSnapshot,
+    body: Mapping[str, Any],
     client_headers: Mapping[str, str],
 ) -> UpstreamResponse:
-    """Forward a request; returns once the status is there. Close the answer. Raises UpstreamUnreachable."""
-    provider, body = model.provider, asked.forwarded(model)
+    """Forward a request, as `body`; returns once the status is there. Close the answer. Raises UpstreamUnreachable.
+
+    The provider's time-outs to connect and between two pieces hold in here; the others are the caller's.
+    """
+    provider = route.provider
     if provider.base_url.startswith(SANDBOX):
         return await sandbox.open_stream(body)
     headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
@@ -49,16 +52,25 @@ async def send(
             data=orjson.dumps(body),
             headers=headers | asked.surface.credentials(provider, client_headers),
             allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=provider.timeouts.connect),
         )
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise UpstreamUnreachable(f"{type(error).__name__}: {error}") from error
-    return UpstreamResponse(answer.status, answer.headers, _chunks(answer), close=answer.close)
+    return UpstreamResponse(
+        answer.status, answer.headers, _chunks(answer, provider.timeouts.idle), close=answer.close
+    )
 
 
-async def _chunks(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """The body as it comes."""
+async def _chunks(answer: aiohttp.ClientResponse, idle: float) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises UpstreamDied, also where nothing comes for `idle` seconds after the first piece."""
+    watched = False
     try:
         async for chunk in answer.content.iter_any():
+            if not watched and (connection := answer.connection) and connection.protocol:
+                # It stops while our own client is slow to take what came.
+                connection.protocol.read_timeout = idle
+                connection.protocol.start_timeout()
+                watched = True
             yield chunk
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise UpstreamDied(f"{type(error).__name__}: {error}") from error

@@ -6,6 +6,6 @@ keys, `writing` brings the database in line. The format is described in `docs/co
 
 from paywalls.configuration.faults import InvalidDocument
 from paywalls.configuration.loading import load
-from paywalls.configuration.writing import apply_document
+from paywalls.configuration.writing import apply_document, stripe_keys
 
-__all__ = ["InvalidDocument", "apply_document", "load"]
+__all__ = ["InvalidDocument", "apply_document", "load", "stripe_keys"]

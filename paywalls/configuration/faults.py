@@ -15,6 +15,9 @@ class Faults:
     def __init__(self) -> None:
         self._lines: list[str] = []
 
+    def __bool__(self) -> bool:
+        return bool(self._lines)
+
     def add(self, path: str, message: str) -> None:
         """Note a fault; an empty path is the document itself."""
         self._lines.append(f"{path or 'document'}: {message}")

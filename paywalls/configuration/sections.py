@@ -59,6 +59,10 @@ class Section:
             return Section(None, "", keys=keys, faults=Faults(), environ={})
         return self._section(self._values[key], join(self.path, key), keys)
 
+    def optional_child(self, key: str, *, keys: set[str]) -> "Section":
+        """The mapping under a key; where it is absent, one without values."""
+        return self._section(self._values.get(key, {}), join(self.path, key), keys)
+
     def children(self, key: str, *, keys: set[str]) -> Iterator["Section"]:
         """The mappings in the list under a key; none where the key is absent."""
         values = self._values.get(key, [])
@@ -99,7 +103,9 @@ class Section:
         """The percentage in the decimal string under a key."""
         return self._decimal(key, default, rules.parse_percent, 'such as "20"')
 
-    def whole(self, key: str, rule: rules.Rule, *, default: int | Missing = MISSING) -> int | Missing:
+    def whole(
+        self, key: str, rule: rules.Rule, *, default: int | Missing | None = MISSING
+    ) -> int | Missing | None:
         """The whole number under a key. No default: required."""
         value = self._given(key, default)
         return value if isinstance(value, Missing) else self.checked(key, rule, value)

@@ -6,17 +6,20 @@ undoes it.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, cast
 
 from django.db import connection, transaction
 
-from paywalls import keys, services
+from paywalls import keys, offers, playgrounds, routes, services
+from paywalls.configuration.calls import CALL_KEYS
 from paywalls.configuration.document import MODEL_KEYS, Entry, ModelEntry, PaywallEntry, read
 from paywalls.configuration.faults import Faults
+from paywalls.configuration.routes import ROUTE_KEYS, RouteEntry
 from paywalls.configuration.sections import MISSING, Missing, Section
 from paywalls.errors import InvalidSetting
-from paywalls.models import Paywall, Tenant
+from paywalls.models import Paywall, PaywallModel, Provider, Route, Tenant
+from paywalls.routes import RouteSettings
 
 # Two documents at once would both find a thing absent and both make it; the lock ends with the transaction.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('paywalls.configuration'))"
@@ -60,6 +63,10 @@ def _paywall(tenant: Tenant | None, entry: PaywallEntry) -> dict[str, Any] | Non
         if paywall:
             _provider(paywall, provider)
     _models(paywall, entry)
+    if paywall:
+        _payments(paywall, entry)
+        if entry.playground:
+            playgrounds.configure(paywall, **entry.playground)
     return {"id": paywall.public_id, "name": paywall.name, "key": key} if paywall else None
 
 
@@ -69,10 +76,11 @@ def _paywall_row(tenant: Tenant | None, entry: PaywallEntry) -> tuple[Paywall | 
         return None, None
     known = tenant.paywalls.filter(name=entry.name).first()
     if known is None and entry.settings:
-        made = services.create_paywall(tenant, **entry.settings)
-        return made, keys.issue_key(made)
+        with _faults_at(entry.at, CALL_KEYS):
+            made = services.create_paywall(tenant, **entry.settings)
+            return made, keys.issue_key(made)
     if known and entry.settings:
-        with _faults_at(entry.at):
+        with _faults_at(entry.at, CALL_KEYS):
             services.update_paywall(known, **entry.settings)
     return known, None
 
@@ -105,11 +113,65 @@ def _models(paywall: Paywall | None, entry: PaywallEntry) -> None:
             if row := known.get(model.settings["model_id"]):
                 services.update_model(row, provider=provider, **model.settings)
             else:
-                made = services.create_model(paywall, provider=provider, **model.settings)
-                known[made.model_id] = made
+                row = services.create_model(paywall, provider=provider, **model.settings)
+                known[row.model_id] = row
+            _routes(row, model, providers)
 
 
-def _no_provider(model: ModelEntry, names: list[str]) -> str:
+def _routes(row: PaywallModel, model: ModelEntry, providers: Mapping[str, Provider]) -> None:
+    """The model's further routes; where the document says nothing of them they stay."""
+    wanted: list[RouteSettings] = []
+    for route in model.routes or []:
+        provider = providers.get(route.provider) if isinstance(route.provider, str) else None
+        if provider is None and route.provider:
+            route.at.fault("provider", _no_provider(route, sorted(providers)))
+        if provider and route.settings is not None:
+            wanted.append(cast(RouteSettings, {"provider": provider, **route.settings}))
+    if model.routes is None or len(wanted) < len(model.routes):
+        return
+    keys = [(settings["provider"].pk, settings["upstream_model"]) for settings in wanted]
+    for index, entry in enumerate(model.routes):
+        if keys[index] in keys[:index]:
+            entry.at.fault("upstream_model", "is another route of this model")
+            return
+    for entry, settings in zip(model.routes, wanted, strict=True):
+        with _faults_at(entry.at, ROUTE_KEYS):
+            routes.check_route(row, _known_route(row, settings), **settings)
+    with suppress(InvalidSetting):  # noted above, at its place
+        routes.set_routes(row, wanted)
+
+
+def _known_route(row: PaywallModel, settings: RouteSettings) -> Route | None:
+    return row.routes.filter(provider=settings["provider"], upstream_model=settings["upstream_model"]).first()
+
+
+def _payments(paywall: Paywall, entry: PaywallEntry) -> None:
+    if entry.payments.topup:
+        offers.configure_topup(paywall, entry.payments.topup)
+    for at, settings in entry.payments.plans:
+        with _faults_at(at, {"price_id": "price"}):
+            offers.configure_plan(paywall, settings)
+
+
+def stripe_keys(document: object, environ: Mapping[str, str]) -> list[tuple[str, Paywall | None, str]]:
+    """(paywall's name, the paywall where it exists, key) of each Stripe key in a document.
+
+    Writes nothing: whoever applies the document has Stripe verify them before, and connects them after. None of a
+    faulty document, whose faults `apply_document` tells.
+    """
+    plan = read(document, environ, faults := Faults())
+    if faults:
+        return []
+    email = plan.tenant.name
+    found = []
+    for entry in plan.paywalls:
+        if entry.payments.stripe_key:
+            known = Paywall.objects.filter(tenant__email=email, name=entry.name).first()
+            found.append((str(entry.name), known, entry.payments.stripe_key))
+    return found
+
+
+def _no_provider(model: ModelEntry | RouteEntry, names: list[str]) -> str:
     known = f"it has {', '.join(names)}" if names else "it has none"
     return f'"{model.provider}" is no provider of this paywall ({known})'
 

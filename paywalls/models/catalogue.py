@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import F, Func, Q
 
 from config.models import Row
+from paywalls.models.limits import RateLimits
 from paywalls.models.paywall import Paywall
 from paywalls.pricing import Price, Tier
 from paywalls.surfaces import SURFACES, spoken_at
@@ -15,6 +16,19 @@ DEFAULT_MAX_OUTPUT_TOKENS = 4_096
 # The built-in provider, and what it answers to.
 SANDBOX_URL = "sandbox://"
 SANDBOX_MODELS = ("echo", "slow", "error", "breaks", "no-usage")
+
+
+# The most that a provider's time-out may be.
+MAX_SECONDS = 86_400
+
+
+def _seconds(*names: str) -> Q:
+    """Time-outs that are null, or above zero and no longer than a day (which NaN and infinity are not)."""
+    condition = Q()
+    for name in names:
+        field = f"{name}_seconds"
+        condition &= Q(**{field: None}) | Q(**{f"{field}__gt": 0, f"{field}__lte": MAX_SECONDS})
+    return condition
 
 
 class Provider(Row):
@@ -30,10 +44,28 @@ class Provider(Row):
         default=list,
         help_text="The APIs it speaks; empty for what its address suggests.",
     )
+    installation_pays = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="The installation's own account: in shared mode its cost is kept back from what the paywall earns.",
+    )
+    connect_seconds = models.FloatField(null=True, blank=True, help_text="To connect; empty: as installed.")
+    first_byte_seconds = models.FloatField(
+        null=True, blank=True, help_text="From the request to the answer's first byte; empty: as installed."
+    )
+    idle_seconds = models.FloatField(
+        null=True, blank=True, help_text="Between two pieces of an answer; empty: as installed."
+    )
+    total_seconds = models.FloatField(
+        null=True, blank=True, help_text="For a whole answer; empty, or more than installed: as installed."
+    )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["paywall", "name"], name="provider_name_unique_in_paywall"),
+            models.CheckConstraint(
+                condition=_seconds("connect", "first_byte", "idle", "total"), name="provider_seconds_in_range"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -81,12 +113,12 @@ _COST_NOT_NEGATIVE = (
 )
 
 
-class PaywallModel(Row):
+class PaywallModel(RateLimits, Row):
     """A model as a paywall sells it. Money is in nano-dollars; token prices are per million tokens.
 
     `…_price` is what end users pay before the markup, `…_cost` what the provider charges the operator. A cache price
     that is null is the price of the prompt. `tiers` and `cost_tiers` are lists of `{"above": tokens, "prompt",
-    "completion", "cache_read"?, "cache_write"?}`.
+    "completion", "cache_read"?, "cache_write"?}`. The rates limit each end user on this model.
     """
 
     class CostSource(models.TextChoices):
@@ -100,6 +132,12 @@ class PaywallModel(Row):
     provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="models")
     model_id = models.CharField(max_length=128, help_text="The id that clients send.")
     upstream_model = models.CharField(max_length=128, help_text="The id that the provider knows.")
+    priority = models.PositiveSmallIntegerField(
+        default=0, help_text="Where there are further routes: lower ones are tried first."
+    )
+    weight = models.PositiveSmallIntegerField(
+        default=1, help_text="The share of the requests among routes of the same priority."
+    )
     display_name = models.CharField(max_length=128, blank=True, default="")
     description = models.TextField(max_length=2_000, blank=True, default="")
     prompt_price = models.BigIntegerField(help_text="Nano-dollars per million prompt tokens.")
@@ -132,6 +170,7 @@ class PaywallModel(Row):
     class Meta:
         verbose_name = "model"
         constraints = [
+            *RateLimits.Meta.constraints,
             models.UniqueConstraint(fields=["paywall", "model_id"], name="model_id_unique_in_paywall"),
             models.CheckConstraint(
                 condition=_NOT_NEGATIVE & _CACHE_NOT_NEGATIVE, name="model_prices_not_negative"
@@ -147,6 +186,10 @@ class PaywallModel(Row):
             models.CheckConstraint(condition=TiersSound("cost_tiers"), name="model_cost_tiers_sound"),
             models.CheckConstraint(condition=Q(max_output_tokens__gt=0), name="model_max_output_positive"),
             models.CheckConstraint(condition=~Q(model_id=""), name="model_id_not_empty"),
+            models.CheckConstraint(
+                condition=Q(weight__gte=1, weight__lte=1_000, priority__lte=1_000),
+                name="model_order_in_range",
+            ),
         ]
         ordering = [F("model_id").asc()]
 

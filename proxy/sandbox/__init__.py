@@ -6,7 +6,7 @@
 - `breaks` dies after a few words.
 - `no-usage` never reports usage.
 
-With tools, `call NAME {json}` as the last user message is answered by that tool call.
+With tools, `call NAME {json}` as the last user message is answered by that tool call; its result by its text.
 """
 
 import asyncio

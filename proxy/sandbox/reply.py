@@ -1,4 +1,4 @@
-"""What the sandbox says: a fixed preface and the last user message, or the tool call it asks for."""
+"""What the sandbox says: a fixed preface and the last user message, the tool call it asks for, or its result."""
 
 import bisect
 import re
@@ -9,6 +9,7 @@ from typing import Any
 from proxy.tokens import count_text
 
 PREFACE = "You said: "
+TOOL_PREFACE = "The tool said: "
 
 # Before a space that follows a word a new token starts in any case, so the words' tokens sum to the text's.
 _BETWEEN_WORDS = re.compile(r"(?<=\S)(?= )")
@@ -36,8 +37,7 @@ class Reply:
 
 def reply_to(body: Mapping[str, Any]) -> Reply:
     """The reply to a chat request, cut to its token limit. CPU work: run it in a thread."""
-    said = _last_user_text(body.get("messages"))
-    tool, text, finish = _wanted_call(body, said) or (None, PREFACE + said, "stop")
+    tool, text, finish = _answer(body)
     limits = [limit for limit in (body.get("max_tokens"), body.get("max_completion_tokens")) if limit]
     words = _BETWEEN_WORDS.split(text)
     if not limits:
@@ -62,13 +62,20 @@ def _fitting(words: list[str], room: int) -> list[str]:
     return kept
 
 
-def _last_user_text(messages: object) -> str:
-    users = [
-        message.get("content")
-        for message in (messages if isinstance(messages, list) else [])
-        if isinstance(message, Mapping) and message.get("role") == "user"
-    ]
-    content = users[-1] if users else ""
+def _answer(body: Mapping[str, Any]) -> tuple[str | None, str, str]:
+    """The tool that is called, the text or the arguments, and the reason to finish."""
+    sent = body.get("messages")
+    messages = [one for one in (sent if isinstance(sent, list) else []) if isinstance(one, Mapping)]
+    # An agent that brings a result gets it back in words, or it would call the tool for ever.
+    if messages and messages[-1].get("role") == "tool":
+        return None, TOOL_PREFACE + _text(messages[-1].get("content")), "stop"
+    users = [message.get("content") for message in messages if message.get("role") == "user"]
+    said = _text(users[-1] if users else "")
+    return _wanted_call(body, said) or (None, PREFACE + said, "stop")
+
+
+def _text(content: object) -> str:
+    """The text of a message's content, also where it comes in parts."""
     if isinstance(content, list):
         texts = [part.get("text") for part in content if isinstance(part, Mapping)]
         content = "".join(text for text in texts if isinstance(text, str))

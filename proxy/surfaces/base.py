@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import orjson
 
 from config.errors import ApiError
+from paywalls.usage import Usage
 from proxy import tokens
 from proxy.decisions import Decision
 from proxy.snapshot import ModelSnapshot, ProviderSnapshot
-from proxy.usage import Usage
 
 
 class InvalidRequest(ApiError):
@@ -49,12 +49,14 @@ class ModelRequest:
 class StreamReader(ABC):
     """Reads one stream as it is relayed: what was used, what was generated, and where it ends.
 
-    `finished` is true once the model has said that it is done, so that a connection that closes is no failure.
+    `finished` is true once the model has said that it is done, so that a connection that closes is no failure; `failed`
+    once the provider itself has said that it can't go on.
     """
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.finished = False
+        self.failed = False
 
     @abstractmethod
     def see(self, event: bytes) -> bytes:
@@ -141,6 +143,17 @@ def event(data: dict[str, Any], name: str = "") -> bytes:
     """One server-sent event."""
     head = f"event: {name}\n".encode() if name else b""
     return head + b"data: " + orjson.dumps(data) + b"\n\n"
+
+
+def is_error(data: bytes) -> bool:
+    """Whether the data of an event is an error: OpenAI's `{"error": {…}}` or the type `error`, as Anthropic's is."""
+    if b'"error"' not in data:
+        return False
+    try:
+        parsed = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(parsed, dict) and bool(parsed.get("error") or parsed.get("type") == "error")
 
 
 def parsed_object(raw: bytes) -> dict[str, Any]:

@@ -5,12 +5,13 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from proxy import estimate, sse, tokens, usage
+from paywalls import usage
+from paywalls.usage import Usage
+from proxy import estimate, sse, tokens
 from proxy.decisions import Decision
 from proxy.snapshot import ModelSnapshot
 from proxy.surfaces import base
 from proxy.surfaces.base import ModelRequest, StreamReader, Surface
-from proxy.usage import Usage
 
 # OpenAI's own limit on the choices of one request.
 MAX_CHOICES = 128
@@ -39,6 +40,7 @@ class ChunkReader(StreamReader):
             # Some providers report in every chunk, cumulative: the last report counts.
             self.usage = usage.of_event(data) or self.usage
             self.finished = self.finished or _FINISH_REASON.search(data) is not None
+            self.failed = self.failed or base.is_error(data)
             self._generated.add(data)
         return event if self._shows_usage else sse.hide_usage(event) or b""
 
@@ -92,14 +94,17 @@ class Chat(Surface):
         return ChunkReader(request, estimate.Generated())
 
     def message(self, key: str, request: ModelRequest, decision: Decision) -> dict[str, Any]:
-        message = {"role": "assistant", "content": decision.text, "refusal": None}
+        message = {"role": "assistant", "content": decision.text, "refusal": _refusal(request, decision)}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
         head = _head(key, request, "chat.completion")
         return {**head, "choices": [choice], "usage": NO_USAGE, "paywall": decision.extension()}
 
     def message_stream(self, key: str, request: ModelRequest, decision: Decision) -> bytes:
         head = _head(key, request, "chat.completion.chunk")
-        said = {"index": 0, "delta": {"role": "assistant", "content": decision.text}, "finish_reason": None}
+        delta = {"role": "assistant", "content": decision.text}
+        if refusal := _refusal(request, decision):
+            delta["refusal"] = refusal
+        said = {"index": 0, "delta": delta, "finish_reason": None}
         chunks = [
             {**head, "choices": [said], "paywall": decision.extension()},
             {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
@@ -107,6 +112,12 @@ class Chat(Surface):
         if request.wants_usage:
             chunks.append({**head, "choices": [], "usage": NO_USAGE})
         return b"".join([*map(base.event, chunks), DONE_EVENT])
+
+
+def _refusal(request: ModelRequest, decision: Decision) -> str | None:
+    """Where JSON was asked for, clients parse the content unless the model refused; so this is a refusal, too."""
+    asked = request.body.get("response_format")
+    return decision.text if isinstance(asked, dict) and asked.get("type", "text") != "text" else None
 
 
 def with_usage(request: ModelRequest) -> dict[str, Any]:

@@ -4,13 +4,14 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from proxy import estimate, tokens, usage
+from paywalls import usage
+from paywalls.usage import Usage
+from proxy import estimate, tokens
 from proxy.decisions import Decision
 from proxy.snapshot import ModelSnapshot
 from proxy.surfaces import base
 from proxy.surfaces.base import ModelRequest, StreamReader, Surface
 from proxy.surfaces.chat import DONE_EVENT, MAX_CHOICES, NO_USAGE, ChunkReader, with_usage
-from proxy.usage import Usage
 
 # What OpenAI generates where the client gives no limit; it is forwarded, so that the hold covers it anywhere.
 DEFAULT_LIMIT = 16

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from proxy import tokens, usage
+from paywalls import usage
+from paywalls.usage import Usage
+from proxy import tokens
 from proxy.surfaces import base
 from proxy.surfaces.base import ModelRequest, StreamReader, Surface
-from proxy.usage import Usage
 
 
 class Embeddings(Surface):

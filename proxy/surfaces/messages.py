@@ -7,12 +7,13 @@ from typing import Any
 import orjson
 
 from config.errors import ApiError
-from proxy import estimate, sse, tokens, usage
+from paywalls import usage
+from paywalls.usage import Usage
+from proxy import estimate, sse, tokens
 from proxy.decisions import Decision
 from proxy.snapshot import ModelSnapshot, ProviderSnapshot
 from proxy.surfaces import base
 from proxy.surfaces.base import InvalidRequest, ModelRequest, StreamReader, Surface
-from proxy.usage import Usage
 
 # The version of the API that we know; a client's own is passed on.
 VERSION = "2023-06-01"
@@ -42,6 +43,7 @@ class EventReader(StreamReader):
         if (data := sse.data_of(event)) is not None:
             if b'"usage"' in data:
                 self._see_usage(data)
+            self.failed = self.failed or base.is_error(data)
             self._generated.add(data)
         return event
 

@@ -6,14 +6,16 @@ from typing import Any
 
 import orjson
 
-from proxy import estimate, sse, tokens, usage
+from paywalls import usage
+from paywalls.usage import Usage
+from proxy import estimate, sse, tokens
 from proxy.decisions import Decision
 from proxy.snapshot import ModelSnapshot
 from proxy.surfaces import base
 from proxy.surfaces.base import InvalidRequest, ModelRequest, StreamReader, Surface
-from proxy.usage import Usage
 
-_LAST = ("response.completed", "response.incomplete", "response.failed")
+_FAILED = "response.failed"
+_LAST = ("response.completed", "response.incomplete", _FAILED)
 _NO_USAGE = {
     "input_tokens": 0,
     "input_tokens_details": {"cached_tokens": 0},
@@ -37,12 +39,15 @@ class EventReader(StreamReader):
             if self.is_last(event):
                 self._see_end(data)
             else:
+                self.failed = self.failed or base.is_error(data)
                 self._generated.add(data)
         return event
 
     def _see_end(self, data: bytes) -> None:
         self.finished = True
-        answer = orjson.loads(data).get("response")
+        ended = orjson.loads(data)
+        self.failed = self.failed or ended["type"] == _FAILED
+        answer = ended.get("response")
         if isinstance(answer, dict):
             self.usage = usage.of_responses(answer.get("usage"))
 
@@ -104,27 +109,30 @@ class Responses(Surface):
         return EventReader()
 
     def message(self, key: str, request: ModelRequest, decision: Decision) -> dict[str, Any]:
-        item = _item(key, "completed", [_part(decision.text)])
+        item = _item(key, "completed", [_part(request, decision.text)])
         return {**_response(key, request, "completed", [item]), "paywall": decision.extension()}
 
     def message_stream(self, key: str, request: ModelRequest, decision: Decision) -> bytes:
         begun = _response(key, request, "in_progress", [])
         at = {"item_id": f"msg_{key}", "output_index": 0, "content_index": 0}
-        item = _item(key, "completed", [_part(decision.text)])
+        part = _part(request, decision.text)
+        kind, word = ("refusal", "refusal") if part["type"] == "refusal" else ("output_text", "text")
+        more: dict[str, Any] = {} if kind == "refusal" else {"logprobs": []}
+        item = _item(key, "completed", [part])
         steps: list[tuple[str, dict[str, Any]]] = [
             ("response.created", {"response": {**begun, "paywall": decision.extension()}}),
             ("response.in_progress", {"response": begun}),
             ("response.output_item.added", {"output_index": 0, "item": _item(key, "in_progress", [])}),
-            ("response.content_part.added", {**at, "part": _part("")}),
-            ("response.output_text.delta", {**at, "delta": decision.text, "logprobs": []}),
-            ("response.output_text.done", {**at, "text": decision.text, "logprobs": []}),
-            ("response.content_part.done", {**at, "part": _part(decision.text)}),
+            ("response.content_part.added", {**at, "part": _part(request, "")}),
+            (f"response.{kind}.delta", {**at, "delta": decision.text, **more}),
+            (f"response.{kind}.done", {**at, word: decision.text, **more}),
+            ("response.content_part.done", {**at, "part": part}),
             ("response.output_item.done", {"output_index": 0, "item": item}),
             ("response.completed", {"response": self.message(key, request, decision)}),
         ]
         return b"".join(
-            base.event({"type": kind, "sequence_number": number, **data}, kind)
-            for number, (kind, data) in enumerate(steps)
+            base.event({"type": name, "sequence_number": number, **data}, name)
+            for number, (name, data) in enumerate(steps)
         )
 
 
@@ -153,7 +161,12 @@ def _item(key: str, status: str, content: list[dict[str, Any]]) -> dict[str, Any
     return {"id": f"msg_{key}", "type": "message", "status": status, "role": "assistant", "content": content}
 
 
-def _part(text: str) -> dict[str, Any]:
+def _part(request: ModelRequest, text: str) -> dict[str, Any]:
+    """The message; a refusal where JSON was asked for, which clients would parse as such otherwise."""
+    asked = request.body.get("text")
+    format = asked.get("format") if isinstance(asked, dict) else None
+    if isinstance(format, dict) and format.get("type", "text") != "text":
+        return {"type": "refusal", "refusal": text}
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 

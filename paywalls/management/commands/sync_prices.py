@@ -7,7 +7,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from config import ids, money
 from paywalls import costs, margins
-from paywalls.models import Paywall, PaywallModel
+from paywalls.models import Paywall, PaywallModel, Route
+from paywalls.pricing import Price
 
 
 class Command(BaseCommand):
@@ -22,12 +23,16 @@ class Command(BaseCommand):
         parser.add_argument("--force", action="store_true", help="overwrite what an operator typed, too")
 
     def handle(self, *args: Any, paywall: str | None, dry_run: bool, force: bool, **options: Any) -> None:
-        models = PaywallModel.objects.select_related("paywall", "provider").order_by("paywall", "model_id")
+        models = PaywallModel.objects.select_related("paywall", "provider").prefetch_related(
+            "routes__provider"
+        )
+        models = models.order_by("paywall", "model_id")
         if paywall:
             models = models.filter(paywall=self._key(paywall))
-        changed = 0
+        changed = asked = 0
         for model in models:
-            before = _told(model)
+            asked += 1
+            before = _told(model.cost())
             finding = costs.find(model, force=force)
             if finding.costs is not None:
                 changed += 1
@@ -36,12 +41,28 @@ class Command(BaseCommand):
                         setattr(model, name, value)
                 else:
                     costs.write(finding)
-            note = f"{before} -> {_told(model)}" if finding.costs is not None else finding.note
+            note = f"{before} -> {_told(model.cost())}" if finding.costs is not None else finding.note
             self.stdout.write(f"{model.paywall.name}: {model.model_id}: {note}")
+            for route in model.routes.all():
+                asked += 1
+                changed += self._sync_route(model, route, dry_run=dry_run, force=force)
             for loss in margins.of_model(model, model.paywall):
                 self.stderr.write(f"warning: {model.paywall.name}: {model.model_id}: {loss}")
         verb = "would change" if dry_run else "changed"
-        self.stdout.write(f"{changed} of {len(models)} {verb} (genai-prices {costs.version()})")
+        self.stdout.write(f"{changed} of {asked} {verb} (genai-prices {costs.version()})")
+
+    def _sync_route(self, model: PaywallModel, route: Route, *, dry_run: bool, force: bool) -> bool:
+        before = _told(route.own_cost())
+        finding = costs.find_route(route, force=force)
+        note = finding.note
+        if finding.cost is not None:
+            if not dry_run:
+                costs.write_route(finding)
+            route.cost = finding.cost
+            note = f"{before} -> {_told(route.own_cost())}"
+        by = f"{route.provider.name} ({route.upstream_model})"
+        self.stdout.write(f"{model.paywall.name}: {model.model_id}: {by}: {note}")
+        return finding.cost is not None
 
     def _key(self, paywall: str) -> Any:
         try:
@@ -53,9 +74,8 @@ class Command(BaseCommand):
         return key
 
 
-def _told(model: PaywallModel) -> str:
-    """The cost of a model in a few words."""
-    cost = model.cost()
+def _told(cost: Price | None) -> str:
+    """A cost in a few words."""
     if cost is None:
         return "unknown"
     tiers = "".join(

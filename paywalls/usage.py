@@ -112,3 +112,49 @@ def _count(counts: object, field: str) -> int | None:
     if type(value) is not int or not 0 <= value <= MAX_TOKENS:
         return None
     return value
+
+
+def of_gemini(usage: object) -> Usage | None:
+    """The `usageMetadata` of Gemini: the prompt holds what a cache served, thoughts stand beside the answer."""
+    prompt = _count(usage, "promptTokenCount")
+    if prompt is None:
+        return None
+    cache_read = min(_count(usage, "cachedContentTokenCount") or 0, prompt)
+    reasoning = _count(usage, "thoughtsTokenCount") or 0
+    tools = _count(usage, "toolUsePromptTokenCount") or 0
+    return Usage(
+        input=prompt - cache_read + tools,
+        cache_read=cache_read,
+        output=(_count(usage, "candidatesTokenCount") or 0) + reasoning,
+        reasoning=reasoning,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What a provider's whole answer says: its usage, and which provider and model it is from ("": it doesn't say)."""
+
+    usage: Usage
+    provider: str
+    model: str
+
+
+def of_answer(body: object) -> Reported | None:
+    """The usage in an answer of OpenAI (chats and Responses), Anthropic or Gemini; None where none can be read."""
+    if not isinstance(body, Mapping):
+        return None
+    if "usageMetadata" in body:
+        return _reported(of_gemini(body["usageMetadata"]), "GOOGLE", body.get("modelVersion"))
+    usage, model = body.get("usage"), body.get("model")
+    if not isinstance(usage, Mapping):
+        return None
+    if "prompt_tokens" in usage:
+        # Embeddings have no completion.
+        return _reported(parse({"completion_tokens": 0, **usage}), "OPENAI", model)
+    if body.get("type") == "message" or "cache_creation_input_tokens" in usage:
+        return _reported(of_messages(usage), "ANTHROPIC", model)
+    return _reported(of_responses(usage), "OPENAI", model)
+
+
+def _reported(usage: Usage | None, provider: str, model: object) -> Reported | None:
+    return Reported(usage, provider, model if isinstance(model, str) else "") if usage else None

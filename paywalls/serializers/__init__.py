@@ -1,0 +1,1 @@
+"""What the metering API's own account takes and answers."""

@@ -1,0 +1,1 @@
+"""The metering API's own account: registration, keys, teams."""
