@@ -2,19 +2,30 @@
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import orjson
+from django.conf import settings
 
 from config import ids
-from ledger import book, corrections
-from ledger.errors import AnotherTenant, ConfigChanged, HoldNotOpen, NotCorrectable, SourceReused
+from ledger import book, corrections, splits
+from ledger.errors import (
+    AnotherTenant,
+    Blocked,
+    ConfigChanged,
+    HoldNotOpen,
+    KeyTaken,
+    NotConnected,
+    NotCorrectable,
+    SourceReused,
+)
 from ledger.lots import Lot
 from ledger.models import Account, Hold, Transfer
 from ledger.operations import (
     Capture,
+    Claim,
     Configure,
     Credit,
     Debit,
@@ -35,11 +46,13 @@ from ledger.operations import (
     Sourced,
     Sweep,
 )
-from ledger.state import HoldState, Known, OriginalState, Row, State, WalletState
+from ledger.splits import COST, Parts
+from ledger.state import ClaimState, HoldState, Known, OriginalState, Row, State, WalletState
 from ledger.wallets import house_account_id
+from ledger.windows import Limits, Windows
 
 # What can be refunded, and what can be reversed.
-CHARGES = {Transfer.Kind.CHARGE.value, Transfer.Kind.USAGE.value}
+CHARGES = {Transfer.Kind.CHARGE.value, Transfer.Kind.USAGE.value, Transfer.Kind.BURN.value}
 CREDITS = {Transfer.Kind.DEPOSIT.value, Transfer.Kind.GRANT.value, Transfer.Kind.TRIAL.value}
 
 
@@ -62,8 +75,11 @@ class Batch:
         self._state = state
         self._configs: dict[uuid.UUID, int] = dict(configs)
 
-    def apply(self, op: Operation, account_id: uuid.UUID) -> Outcome:
-        """Carry out one operation on the state so far. Raises a Refusal and then has changed nothing."""
+    def apply(self, op: Operation, account_id: uuid.UUID, connection: uuid.UUID | None = None) -> Outcome:
+        """Carry out one operation on the state so far. Raises a Refusal and then has changed nothing.
+
+        `connection` is through which a shared wallet pays, where the operation spends.
+        """
         wallet = self._state.wallets[account_id]
         match op:
             case OpenWallet():
@@ -73,7 +89,7 @@ class Batch:
             case Expire():
                 return self._expire(wallet)
             case PlaceHold():
-                return self._place_hold(wallet, op)
+                return self._place_hold(wallet, op, connection)
             case Capture():
                 return self._capture(wallet, op)
             case Release():
@@ -81,7 +97,7 @@ class Batch:
             case Sweep():
                 return self._sweep(wallet, op)
             case _:
-                return self._replayed(wallet, op) or self._moved(wallet, op)
+                return self._replayed(wallet, op) or self._moved(wallet, op, connection)
 
     def _configure(self, wallet: WalletState, op: Configure) -> Outcome:
         wallet.limits, wallet.low_balance, wallet.configured = op.limits, op.low_balance, True
@@ -95,47 +111,88 @@ class Batch:
 
     # --- Holds -----------------------------------------------------------------------------------------------
 
-    def _place_hold(self, wallet: WalletState, op: PlaceHold) -> Outcome:
+    def _place_hold(self, wallet: WalletState, op: PlaceHold, key: uuid.UUID | None) -> Outcome:
         if op.guard and self._configs.get(op.guard.paywall_id) != op.guard.config_version:
             raise ConfigChanged("the paywall's configuration has changed")
         if known := self._state.holds.get(op.hold_id):
             if known.now.state != book.OPEN or known.account_id != wallet.id:
                 raise HoldNotOpen(op.hold_id, known.now.state)
-            return Held(wallet.id, replayed=True)
-        limits = wallet.limits.or_else(op.limits)
+            return Held(wallet.id, replayed=True, connection=known.connection)
+        _check_may_spend(wallet)
+        if op.claim:
+            self._check_claim(op.claim)
+        limits, spent = self._spending(wallet, op.amount, op.limits, key)
         change = book.place_hold(wallet.now, book.Hold(op.hold_id, op.amount), self._state.clock, limits)
         self._keep(wallet, change)
+        self._spent(key, spent)
         expires_at = self._state.clock + timedelta(seconds=op.seconds)
         assert change.hold
-        self._state.holds[op.hold_id] = HoldState(wallet.id, change.hold, op.kind, expires_at=expires_at)
-        return Held(wallet.id)
+        self._state.holds[op.hold_id] = HoldState(
+            wallet.id, change.hold, op.kind, expires_at=expires_at, about=op.about, connection=key
+        )
+        if op.claim:
+            self._claim(op.claim, op.hold_id)
+        return Held(wallet.id, connection=key)
+
+    def _check_claim(self, claim: Claim) -> None:
+        """Raises KeyTaken where an earlier request with the key holds, or has charged."""
+        known = self._state.claims.get(claim.key)
+        if known is None:
+            return
+        if hold := self._state.holds.get(known.request_id):
+            # This batch may have resolved it.
+            known = replace(known, state=hold.now.state)
+        if not known.is_free:
+            assert known.state
+            raise KeyTaken(known.request_id, known.state, same=known.fingerprint == claim.fingerprint)
+
+    def _claim(self, claim: Claim, request_id: uuid.UUID) -> None:
+        self._state.claims[claim.key] = ClaimState(claim.fingerprint, request_id, book.OPEN)
+        self._state.new_claims.append((request_id, self._state.clock, *claim.key, claim.fingerprint))
 
     def _capture(self, wallet: WalletState, op: Capture) -> Outcome:
         hold = self._hold_of(wallet, op.hold_id)
         if hold.now.state == book.CAPTURED:
             return Resolved(hold.now.captured, wallet.now.posted, replayed=True)
         was_lost = hold.now.state == book.EXPIRED
+        freed = hold.now.amount if hold.now.state == book.OPEN else 0
         change = book.capture(wallet.now, hold.now, op.amount, self._state.clock)
         counter = house_account_id(wallet.tenant_id, Account.Kind.REVENUE)
         cause = _Cause(op.source, op.kind, counter, op.hold_id, metadata=op.metadata)
         transfer_id = self._keep(wallet, change, cause)
+        self._count(hold, op.amount - freed)
         self._resolve(hold, change)
+        if hold.connection and transfer_id:
+            cost = op.metadata.get(COST) if op.kind == Transfer.Kind.USAGE else 0
+            self._share_out(transfer_id, op.amount, cost or 0, hold.connection)
         if was_lost:
             self._state.found.append(op.hold_id)
+        if op.request:
+            self._state.requests[op.hold_id] = op.request
+        elif was_lost:
+            self._state.charged_late.append((op.hold_id, op.amount))
+        if op.answer:
+            self._state.answers.append((op.hold_id, op.answer))
         return Resolved(op.amount, wallet.now.posted, transfer_id)
 
     def _release(self, wallet: WalletState, op: Release) -> Outcome:
         hold = self._hold_of(wallet, op.hold_id)
         if hold.now.state in (book.RELEASED, book.EXPIRED):
             return Resolved(0, wallet.now.posted, replayed=True)
-        self._resolve(hold, book.release(wallet.now, hold.now), wallet)
+        change = book.release(wallet.now, hold.now)
+        self._count(hold, -hold.now.amount)
+        self._resolve(hold, change, wallet)
+        if op.request:
+            self._state.requests[op.hold_id] = op.request
         return Resolved(0, wallet.now.posted)
 
     def _sweep(self, wallet: WalletState, op: Sweep) -> Outcome:
         hold = self._hold_of(wallet, op.hold_id)
         if not hold.overdue:
             raise HoldNotOpen(op.hold_id, "not overdue")
-        self._resolve(hold, book.release(wallet.now, hold.now, as_state=book.EXPIRED), wallet)
+        change = book.release(wallet.now, hold.now, as_state=book.EXPIRED)
+        self._count(hold, -hold.now.amount)
+        self._resolve(hold, change, wallet)
         if hold.kind == Hold.Kind.REQUEST:
             self._state.lost.append(op.hold_id)
         return Resolved(0, wallet.now.posted)
@@ -152,6 +209,44 @@ class Batch:
         if wallet:
             self._keep(wallet, change)
 
+    # --- Shared wallets --------------------------------------------------------------------------------------
+
+    def _spending(
+        self, wallet: WalletState, amount: int, limits: Limits, key: uuid.UUID | None
+    ) -> tuple[Limits, Windows | None]:
+        """The wallet's limits, and the connection's windows with `amount` in them.
+
+        A paywall's own limits (`limits`) are for what is spent there: of a shared wallet only the connection counts
+        that. Raises NotConnected, and SpendLimitReached for the connection's.
+        """
+        if key is None:
+            return wallet.limits.or_else(limits), None
+        connection = self._state.connections.get(key)
+        if connection is None or connection.has_ended or connection.account_id != wallet.id:
+            raise NotConnected("the user is not connected to this wallet")
+        if connection.is_blocked:
+            raise Blocked
+        spent = connection.now.spend(amount, connection.limits.within(limits), self._state.clock)
+        return wallet.limits, spent
+
+    def _spent(self, key: uuid.UUID | None, windows: Windows | None) -> None:
+        if key and windows:
+            self._state.connections[key].now = windows
+
+    def _count(self, hold: HoldState, change: int) -> None:
+        """Correct what the hold's connection counts of it; before the hold itself is resolved."""
+        if hold.connection:
+            connection = self._state.connections[hold.connection]
+            connection.now = connection.now.correct(change, hold.now.counted_on)
+
+    def _share_out(self, transfer_id: uuid.UUID, amount: int, cost: int, key: uuid.UUID) -> None:
+        parts = splits.shared_out(amount, cost, settings.PLATFORM_FEE_PERCENT)
+        self._split(transfer_id, parts, key, self._state.connections[key].tenant_id)
+
+    def _split(self, transfer_id: uuid.UUID, parts: Parts, key: uuid.UUID, earner: uuid.UUID) -> None:
+        row = (parts.amount, parts.provider_cost, parts.platform_fee, parts.earned)
+        self._state.splits.append((transfer_id, self._state.clock, earner, key, *row))
+
     # --- Movements by source ---------------------------------------------------------------------------------
 
     def _replayed(self, wallet: WalletState, op: Sourced) -> Receipt | None:
@@ -166,7 +261,7 @@ class Batch:
             raise SourceReused(f"{op.source} has moved another amount before")
         return known.receipt
 
-    def _moved(self, wallet: WalletState, op: Sourced) -> Receipt:
+    def _moved(self, wallet: WalletState, op: Sourced, key: uuid.UUID | None) -> Receipt:
         clock = self._state.clock
         match op:
             case Credit():
@@ -175,8 +270,15 @@ class Batch:
             case Earn():
                 return self._plain(wallet, op, book.earn(wallet.now, op.amount))
             case Debit(kind=Transfer.Kind.CHARGE):
-                limits = wallet.limits.or_else(op.limits)
-                return self._plain(wallet, op, book.charge(wallet.now, op.amount, clock, limits))
+                _check_may_spend(wallet)
+                limits, spent = self._spending(wallet, op.amount, op.limits, key)
+                receipt = self._plain(wallet, op, book.charge(wallet.now, op.amount, clock, limits))
+                self._spent(key, spent)
+                if key:
+                    self._share_out(receipt.transfer_id, op.amount, 0, key)
+                return receipt
+            case Debit(overdraw=True):
+                return self._plain(wallet, op, book.owe(wallet.now, op.amount, clock))
             case Debit():
                 return self._plain(wallet, op, book.debit(wallet.now, op.amount, clock))
             case Refund():
@@ -215,9 +317,14 @@ class Batch:
         counter: uuid.UUID,
         change: book.Change,
     ) -> Receipt:
+        before = original.now.corrected
         original.correct(amount)
         cause = _Cause(op.source, op.kind, counter, None, op.of, op.metadata)
-        return self._receipt(wallet, change, cause)
+        receipt = self._receipt(wallet, change, cause)
+        if original.parts and original.connection and original.earner:
+            parts = splits.given_back(original.parts, before, amount)
+            self._split(receipt.transfer_id, parts, original.connection, original.earner)
+        return receipt
 
     def _move(self, wallet: WalletState, op: Move) -> Receipt:
         assert isinstance(op.to, uuid.UUID)  # posting has found it
@@ -289,3 +396,8 @@ class Batch:
 
 def _is_credit(op: Sourced) -> bool:
     return isinstance(op, Credit | Earn | Refund)
+
+
+def _check_may_spend(wallet: WalletState) -> None:
+    if wallet.blocked:
+        raise Blocked

@@ -169,6 +169,15 @@ def debit(account: Account, amount: int, now: datetime) -> Change:
     return Change(account, (*expired, *taken))
 
 
+def owe(account: Account, amount: int, now: datetime) -> Change:
+    """Take `amount` at once, covered or not: the rest becomes debt. Raises BalanceTooLarge where that is absurd."""
+    account, expired = expire_lots(account, now)
+    if account.posted - amount < -MAX_BALANCE:
+        raise BalanceTooLarge(f"a wallet owes at most {MAX_BALANCE // NANO} USD")
+    account, taken = take(account, amount)
+    return Change(account, (*expired, *taken))
+
+
 def charge(account: Account, amount: int, now: datetime, limits: Limits = NO_LIMITS) -> Change:
     """A debit that counts in the spend windows. Raises SpendLimitReached and InsufficientFunds."""
     windows = account.windows.spend(amount, limits, now)

@@ -46,8 +46,15 @@ class SpendLimitReached(Refusal):
         return self.limit - self.used
 
 
+class Blocked(Refusal):
+    """The wallet's owner is blocked: nothing new may be held or charged."""
+
+    def __init__(self) -> None:
+        super().__init__("the user is blocked")
+
+
 class BalanceTooLarge(Refusal):
-    """The credit would bring the wallet over `MAX_BALANCE`."""
+    """The credit would bring the wallet over `MAX_BALANCE`, or a debt over as much below zero."""
 
 
 class HoldNotOpen(Refusal):
@@ -78,8 +85,25 @@ class AnotherTenant(Refusal):
     """The two wallets belong to different tenants."""
 
 
+class NotConnected(Refusal):
+    """In shared mode: the end user is connected to no wallet, or not to this one any more."""
+
+
 class ConfigChanged(Refusal):
     """The paywall's configuration is newer than what the operation was decided on."""
+
+
+class KeyTaken(Refusal):
+    """An earlier request has used the Idempotency-Key: `state` is its hold's, open, captured or expired.
+
+    `same` says whether it asked for the same.
+    """
+
+    def __init__(self, request_id: uuid.UUID, state: str, *, same: bool) -> None:
+        super().__init__(f"the key is that of request {request_id}, which is {state}")
+        self.request_id = request_id
+        self.state = state
+        self.same = same
 
 
 class UnknownPaywall(Refusal):

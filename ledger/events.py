@@ -5,7 +5,7 @@ else one more statement reads who listens, and two write what they get, whatever
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,50 +35,60 @@ from webhooks.drafts import Draft, Subject, Trigger
 # Where a deposit came from, by the house account on its other side; other kinds of credit go by their kind.
 _SOURCES = {
     Account.Kind.DEPOSITS.value: ("api.deposit", drafts.API),
+    Account.Kind.STRIPE.value: ("stripe", Trigger("stripe", "end_user")),
     Account.Kind.SANDBOX.value: ("sandbox.checkout", Trigger("checkout", "end_user")),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose wallet it is, in which paywall."""
+    """Whose wallet it is (a kind of `config.ids`: a user, a team, or the tenant itself), and whose paywall is told.
 
-    user_id: uuid.UUID
+    Of teams and tenants that is the tenant's home.
+    """
+
+    kind: str
+    key: uuid.UUID
     external_id: str
     paywall_id: uuid.UUID
     credits_per_usd: int
 
     @property
     def public_id(self) -> str:
-        return ids.public("user", self.user_id)
+        return ids.public(self.kind, self.key)
 
 
 def announce(
     operations: Sequence[Operation],
-    account_ids: Sequence[uuid.UUID | None],
+    payers: Sequence[uuid.UUID | None],
     outcomes: Sequence[Outcome],
     crossings: Sequence[LowBalance],
+    fees: Mapping[uuid.UUID, int],
 ) -> Work:
-    """The statements that write the events of a batch, to run with its other writes."""
+    """The statements that write the events of a batch, to run with its other writes.
+
+    A payer is an account, or the connection through which a shared wallet pays; `fees` are the platform's
+    (nano-dollars) of the transfers that were shared out.
+    """
     happened = [
-        (op, account_id, outcome)
-        for op, account_id, outcome in zip(operations, account_ids, outcomes, strict=True)
-        if account_id is not None and _is_news(op, outcome)
+        (op, payer, outcome)
+        for op, payer, outcome in zip(operations, payers, outcomes, strict=True)
+        if payer is not None and _is_news(op, outcome)
     ]
     if not happened and not crossings:
         return []
-    concerned = {account_id for _, account_id, _ in happened} | {low.account_id for low in crossings}
+    concerned = {payer for _, payer, _ in happened} | {low.account_id for low in crossings}
     [rows] = yield [_listeners(concerned)]
     owners: dict[uuid.UUID, Owner] = {}
     listeners = {}
-    for account_id, user_id, external_id, credit_rate, paywall_id, tenant_id, subscription_id, events in rows:
-        owners[account_id] = Owner(user_id, external_id, paywall_id, credit_rate)
+    for payer, kind, key, external_id, credit_rate, paywall_id, tenant_id, subscription_id, events in rows:
+        owners[payer] = Owner(kind, key, external_id, paywall_id, credit_rate)
         listeners[subscription_id] = outbox.Listener(paywall_id, tenant_id, subscription_id, events)
     told = [
-        (owners[account_id].paywall_id, draft)
-        for op, account_id, outcome in happened
-        if account_id in owners
-        for draft in _drafts(op, outcome, owners[account_id])
+        (owners[payer].paywall_id, draft)
+        for op, payer, outcome in happened
+        if payer in owners
+        for draft in _drafts(op, outcome, owners[payer], fees)
     ]
     told += [
         (owners[low.account_id].paywall_id, _became_low(low, owners[low.account_id]))
@@ -117,16 +127,20 @@ def _is_news(op: Operation, outcome: Outcome) -> bool:
     return False
 
 
-def _drafts(op: Operation, outcome: Outcome, owner: Owner) -> Iterator[Draft]:
+def _drafts(op: Operation, outcome: Outcome, owner: Owner, fees: Mapping[uuid.UUID, int]) -> Iterator[Draft]:
     match op, outcome:
         case Credit(), Receipt():
             yield _credited(op, outcome, owner)
         case Debit(kind=Transfer.Kind.CHARGE), Receipt():
-            yield from _charged(outcome.transfer_id, op.amount, op.source, owner)
+            yield from _charged(outcome.transfer_id, op.amount, op.source, owner, fees)
+        case Debit(kind=Transfer.Kind.BURN), Receipt():
+            yield from _burned(op, outcome, owner)
+        case Debit(kind=Transfer.Kind.BURN), InsufficientFunds():
+            yield _depleted_by_report(owner, outcome.required, outcome.available)
         case Debit(), InsufficientFunds():
             yield from _refused(op, outcome, owner)
         case Capture(kind=Transfer.Kind.CHARGE), Resolved(transfer_id=uuid.UUID() as transfer_id):
-            yield from _charged(transfer_id, outcome.captured, op.source, owner)
+            yield from _charged(transfer_id, outcome.captured, op.source, owner, fees)
         case Capture(), Resolved(transfer_id=uuid.UUID()):
             yield _used(op, outcome, owner)
     for event in getattr(op, "events", ()):
@@ -151,13 +165,25 @@ def _credited(op: Credit, receipt: Receipt, owner: Owner) -> Draft:
     return Draft("paywall.balance.deposit.created", data, _user(owner), trigger)
 
 
-def _charged(transfer_id: uuid.UUID, amount: int, source: str, owner: Owner) -> Iterator[Draft]:
-    """A charge through the API is settled in the moment it is made: both events tell of one transfer."""
+def _charged(
+    transfer_id: uuid.UUID, amount: int, source: str, owner: Owner, fees: Mapping[uuid.UUID, int]
+) -> Iterator[Draft]:
+    """A charge through the API is settled in the moment it is made, but for one that is shared out: that is later."""
     common = {"walletUserId": owner.public_id, "activityId": ids.public("activity", transfer_id)}
-    created = {**common, "amount": number(amount), "processingFeeAmount": 0}
+    created = {**common, "amount": number(amount), "processingFeeAmount": number(fees.get(transfer_id, 0))}
     yield Draft("paywall.balance.charge.created", created, _user(owner), drafts.API)
-    completed = {**common, "settlementReference": source}
-    yield Draft("paywall.balance.charge.completed", completed, _user(owner), drafts.API)
+    if transfer_id not in fees:
+        yield charge_completed(transfer_id, source, owner.public_id, owner.external_id)
+
+
+def charge_completed(transfer_id: uuid.UUID, reference: str, user_id: str, external_id: str) -> Draft:
+    """A charge has reached the paywall's side; `reference` says by what."""
+    data = {
+        "walletUserId": user_id,
+        "activityId": ids.public("activity", transfer_id),
+        "settlementReference": reference,
+    }
+    return Draft("paywall.balance.charge.completed", data, Subject("user", user_id, external_id), drafts.API)
 
 
 def _refused(op: Debit, refusal: InsufficientFunds, owner: Owner) -> Iterator[Draft]:
@@ -169,6 +195,25 @@ def _refused(op: Debit, refusal: InsufficientFunds, owner: Owner) -> Iterator[Dr
     }
     yield Draft("paywall.balance.charge.failed", failed, _user(owner), drafts.API)
     yield depleted(owner.public_id, owner.external_id, refusal.required, refusal.available, drafts.API)
+
+
+def _burned(op: Debit, receipt: Receipt, owner: Owner) -> Iterator[Draft]:
+    """Reported usage; where it brought the wallet into debt that is told as well, once."""
+    data = {
+        "walletUserId": owner.public_id,
+        "activityId": ids.public("activity", receipt.transfer_id),
+        "model": op.metadata.get("model"),
+        "promptTokens": op.metadata.get("prompt_tokens"),
+        "completionTokens": op.metadata.get("completion_tokens"),
+        "cost": number(op.amount),
+    }
+    yield Draft("paywall.usage.charge.created", data, _user(owner), drafts.API)
+    if receipt.balance_after < 0 <= receipt.balance_before:
+        yield _depleted_by_report(owner, op.amount, receipt.balance_before)
+
+
+def _depleted_by_report(owner: Owner, required: int, available: int) -> Draft:
+    return depleted(owner.public_id, owner.external_id, required, available, drafts.API)
 
 
 def depleted(user_public_id: str, external_id: str, required: int, available: int, trigger: Trigger) -> Draft:
@@ -210,17 +255,25 @@ def _user(owner: Owner) -> Subject:
     return Subject("user", owner.public_id, owner.external_id)
 
 
-def _listeners(account_ids: set[uuid.UUID]) -> Statement:
-    """The end users behind the accounts whose paywalls have live subscriptions, once for each of those."""
+def _listeners(payers: set[uuid.UUID]) -> Statement:
+    """The owners of the wallets that paid whose paywalls have live subscriptions, once for each of those."""
     return Statement(
         f"""
-        SELECT a.id, u.id, u.external_id, t.credits_per_usd, p.id, p.tenant_id, s.id, s.events
-        FROM ledger_account a
-        JOIN paywalls_enduser u ON u.id = a.user_id
-        JOIN paywalls_paywall p ON p.id = u.paywall_id
+        SELECT payer.id, CASE WHEN u.id IS NOT NULL THEN 'user' WHEN g.id IS NOT NULL THEN 'team' ELSE 'tenant' END,
+            COALESCE(u.id, g.id, p.tenant_id), COALESCE(u.external_id, g.external_id, ''), t.credits_per_usd, p.id,
+            p.tenant_id, s.id, s.events
+        FROM (
+            SELECT id, user_id, team_id, tenant_id FROM ledger_account WHERE id = ANY(%s::uuid[])
+            UNION ALL
+            SELECT id, user_id, NULL, NULL FROM paywalls_connection WHERE id = ANY(%s::uuid[])
+        ) payer
+        LEFT JOIN paywalls_enduser u ON u.id = payer.user_id
+        LEFT JOIN paywalls_team g ON g.id = payer.team_id
+        JOIN paywalls_paywall p
+            ON p.id = u.paywall_id OR (payer.user_id IS NULL AND p.tenant_id = payer.tenant_id AND p.is_home)
         JOIN paywalls_tenant t ON t.id = p.tenant_id
         JOIN webhooks_subscription s ON s.paywall_id = p.id
-        WHERE a.id = ANY(%s::uuid[]) AND {outbox.LIVE}
+        WHERE {outbox.LIVE}
         """,  # noqa: S608  (no value of anybody's)
-        (list(account_ids),),
+        (list(payers), list(payers)),
     )

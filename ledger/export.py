@@ -4,8 +4,6 @@ Read in pages by key. No transaction stays open between them, so that a slow rea
 being cleaned up; transfers never change, so pages of different moments fit together.
 """
 
-import csv
-import io
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +14,10 @@ import orjson
 from django.db import connection
 
 from config import ids, money
+from config.spreadsheet import csv_line, harmless
+from ledger import queries
+from ledger.models import Transfer
+from paywalls.users import UserRef
 
 # Rows read at a time, and written in one chunk.
 PAGE = 1_000
@@ -37,8 +39,6 @@ COLUMNS = (
     "metadata",
 )
 
-# A spreadsheet runs a text that begins with one of these as a formula (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _TEXTS = ("user", "source", "metadata")
 
 
@@ -55,10 +55,38 @@ class Selection:
 def chunks(selection: Selection, format: str) -> Iterator[bytes]:
     """The file in UTF-8, a page of rows at a time; `format` is "csv" (with a header line) or "jsonl"."""
     if format == "csv":
-        yield _csv_line(COLUMNS)
+        yield csv_line(COLUMNS)
     write = _csv if format == "csv" else _jsonl
     for page in _pages(selection):
         yield write(page)
+
+
+USER_COLUMNS = ("activity_id", "created_at", "kind", "amount", "request_id", "reverses", "source", "metadata")
+
+
+def of_user(user: UserRef) -> Iterator[bytes]:
+    """All transfers of one end user as CSV, newest first; in shared mode those that their paywall caused."""
+    yield csv_line(USER_COLUMNS)
+    before: int | None = None
+    while True:
+        page = queries.transactions_of(user, limit=PAGE, before=before)
+        yield b"".join(csv_line(_of_user(transfer)) for transfer in page.transfers)
+        if page.next is None:
+            return
+        before = page.next
+
+
+def _of_user(transfer: Transfer) -> tuple[str, ...]:
+    return (
+        transfer.public_id,
+        transfer.created_at.isoformat(),
+        transfer.kind,
+        money.plain(transfer.balance_after - transfer.balance_before),
+        ids.public("request", transfer.request_id) if transfer.request_id else "",
+        ids.public("activity", transfer.reverses_id) if transfer.reverses_id else "",
+        harmless(transfer.source),
+        harmless(orjson.dumps(transfer.metadata).decode()),
+    )
 
 
 def _pages(selection: Selection) -> Iterator[list[dict[str, Any]]]:
@@ -131,18 +159,9 @@ def _record(row: tuple[Any, ...]) -> dict[str, Any]:
 
 def _csv(records: list[dict[str, Any]]) -> bytes:
     return b"".join(
-        _csv_line(
-            f"'{value}" if name in _TEXTS and value.startswith(_FORMULA) else value
-            for name, value in record.items()
-        )
+        csv_line(harmless(value) if name in _TEXTS else value for name, value in record.items())
         for record in records
     )
-
-
-def _csv_line(values: Any) -> bytes:
-    line = io.StringIO()
-    csv.writer(line).writerow(values)
-    return line.getvalue().encode()
 
 
 def _jsonl(records: list[dict[str, Any]]) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 from ledger import book
 from ledger.errors import Refusal
 from ledger.lots import DEFAULT_PRIORITY
+from ledger.requests import RequestFacts
 from ledger.windows import NO_LIMITS, Limits
 from paywalls.users import UserRef
 
@@ -34,12 +35,30 @@ class RequestEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """An Idempotency-Key of an end user's request, as digests of the key and of what is asked.
+
+    The hold claims it: refused with KeyTaken where an earlier request with the key holds or has charged.
+    """
+
+    paywall_id: uuid.UUID
+    external_id: str
+    digest: str
+    fingerprint: str
+
+    @property
+    def key(self) -> tuple[uuid.UUID, str, str]:
+        return (self.paywall_id, self.external_id, self.digest)
+
+
+@dataclass(frozen=True, slots=True)
 class PlaceHold:
     """Reserve `amount` for `seconds`. `hold_id` is the request's own key: the same request holds once.
 
     `wallet` is an account's key, or an end user, whose wallet is made (with the trial credit) where there is none.
     `limits` are the spend limits for a wallet that has none of its own. A hold of kind "app" is an app's own: nobody
-    asks what became of it where it expires.
+    asks what became of it where it expires. `about` (JSON) says what it is for, to those who find it later.
+    `connection` is through which the wallet of a wallet user pays; an end user's own is found with their wallet.
     """
 
     wallet: uuid.UUID | UserRef
@@ -50,6 +69,9 @@ class PlaceHold:
     events: tuple[RequestEvent, ...] = ()
     limits: Limits = NO_LIMITS
     kind: str = "request"
+    about: str = "{}"
+    connection: uuid.UUID | None = None
+    claim: Claim | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +85,9 @@ class OpenWallet:
 class Capture:
     """Settle a hold: charge `amount`, free the rest. Zero is a settlement without a transfer.
 
-    `watched` is False where it is known that nobody wants an event of the charge. `kind` is the transfer's.
+    `watched` is False where it is known that nobody wants an event of the charge. `kind` is the transfer's. `request`
+    is the row that remembers the request, `answer` (encrypted) what a retry with its Idempotency-Key gets.
+    `connection` is the hold's: whoever knows it spares posting a look-up.
     """
 
     wallet: uuid.UUID | UserRef
@@ -74,15 +98,20 @@ class Capture:
     events: tuple[RequestEvent, ...] = ()
     watched: bool = True
     kind: str = "usage"
+    connection: uuid.UUID | None = None
+    request: RequestFacts | None = None
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Free a hold; no money moves."""
+    """Free a hold; no money moves. `connection` is as in Capture, `request` too."""
 
     wallet: uuid.UUID | UserRef
     hold_id: uuid.UUID
     events: tuple[RequestEvent, ...] = ()
+    connection: uuid.UUID | None = None
+    request: RequestFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +142,8 @@ class Credit:
 class Debit:
     """Money out of a wallet at once, into a house account; refused where the wallet can't pay it.
 
-    A debit of kind "charge" counts in the spend windows; `limits` are those for a wallet without its own.
+    A debit of kind "charge" counts in the spend windows; `limits` are those for a wallet without its own. One that may
+    `overdraw` is never refused for want of money: what isn't covered becomes debt.
     """
 
     wallet: uuid.UUID | UserRef
@@ -124,6 +154,7 @@ class Debit:
     metadata: dict[str, Any] = field(default_factory=dict)
     request_id: uuid.UUID | None = None
     limits: Limits = NO_LIMITS
+    overdraw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +238,14 @@ class LowBalance:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The reservation stands. `account_id` may be kept: a wallet's key never changes."""
+    """The reservation stands. `account_id` may be kept: a wallet's key never changes.
+
+    So may `connection`, through which it pays in shared mode: each hold looks whether it stands.
+    """
 
     account_id: uuid.UUID
     replayed: bool = False
+    connection: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,18 @@ loop. A batch costs the same few statements whether it holds one operation or a 
 import random
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
+from typing import Any, TypeGuard
 
 from django.db import DatabaseError, connection, transaction
 
 from config.sql import Rows, Work
 from ledger import events, statements
 from ledger.batch import Batch
-from ledger.errors import Contention, Refusal, UnknownPaywall
+from ledger.errors import Contention, NotConnected, Refusal, UnknownPaywall
 from ledger.operations import (
     Capture,
-    Credit,
     Expire,
     Move,
     Operation,
@@ -38,7 +38,7 @@ from ledger.operations import (
     Sweep,
 )
 from ledger.state import State
-from ledger.wallets import find_or_make
+from ledger.wallets import Found, find_or_make, make_house_accounts
 from paywalls import users
 from paywalls.users import UserRef
 
@@ -60,15 +60,29 @@ def post(operations: Sequence[Operation]) -> list[Outcome]:
     A refusal is an outcome and is not raised: see `post_one`. An operation whose source, or hold, is known answers
     its first outcome again. Raises Contention where the database stayed busy, having changed nothing.
     """
+    outcomes: list[Outcome] = run(lambda: steps(operations))
+    return outcomes
+
+
+def run(work: Callable[[], Work]) -> Any:
+    """The result of round trips in one transaction (inside the caller's, where there is one).
+
+    `work` is called anew for each attempt. Raises what it raises, and Contention as `post` does.
+    """
     for attempt in range(ATTEMPTS):
         try:
             with transaction.atomic():
-                return _drive(steps(operations))
+                return _drive(work())
         except DatabaseError as error:
             if not is_retryable(error):
                 raise
             time.sleep(backoff(attempt))
     raise Contention(f"the wallet stayed busy over {ATTEMPTS} attempts")
+
+
+def open_books(tenant_id: uuid.UUID) -> None:
+    """Make a tenant's house accounts, where they are missing; inside the caller's transaction."""
+    _drive(make_house_accounts([tenant_id]))
 
 
 def post_one(operation: Operation) -> Outcome:
@@ -100,24 +114,29 @@ def backoff(attempt: int) -> float:
 def steps(operations: Sequence[Operation]) -> Work:
     """The batch as round trips; returns the outcomes. Run it inside a transaction."""
     refs = {wallet for op in operations for wallet in _wallets_of(op) if isinstance(wallet, UserRef)}
-    wallets: dict[UserRef, uuid.UUID] = {}
-    gifts: list[Credit] = []
+    found = Found()
     if refs:
-        wallets, gifts = yield from find_or_make(refs)
+        found = yield from find_or_make(refs)
+    wallets, gifts = found.accounts, found.gifts
     # Trial credits go first, so that the batch can spend them. Where another transaction granted one meanwhile, ours
     # is a replay or a refusal, and nobody asked for its outcome.
     todo = [*gifts, *(_with_payee(op, wallets) for op in operations)]
     account_ids = [wallets.get(op.wallet) if isinstance(op.wallet, UserRef) else op.wallet for op in todo]
-    state, batch = yield from _read(todo, account_ids)
+    connections = [_connection_of(op, found) for op in todo]
+    state, batch = yield from _read(todo, account_ids, {key for key in connections if key})
     outcomes: list[Outcome] = []
-    for op, account_id in zip(todo, account_ids, strict=True):
+    for op, account_id, key in zip(todo, account_ids, connections, strict=True):
         try:
             if account_id is None or (isinstance(op, Move) and isinstance(op.to, UserRef)):
-                raise UnknownPaywall(f"there is no paywall {op.wallet}")
-            outcomes.append(batch.apply(op, account_id))
+                raise _no_wallet(op, found)
+            outcomes.append(batch.apply(op, account_id, key))
         except Refusal as refusal:
             outcomes.append(refusal)
-    told = yield from events.announce(todo, account_ids, outcomes, state.crossings)
+    told = yield from events.announce(
+        todo, _payers(todo, account_ids, connections, state), outcomes, state.crossings, state.fees
+    )
+    if state.crossings:
+        told = [*told, statements.insert_auto_charges([low.account_id for low in state.crossings])]
     if writes := state.writes() + told:
         yield writes
     return outcomes[len(gifts) :]
@@ -127,6 +146,39 @@ def _wallets_of(op: Operation) -> tuple[uuid.UUID | UserRef, ...]:
     return (op.wallet, op.to) if isinstance(op, Move) else (op.wallet,)
 
 
+def _connection_of(op: Operation, found: Found) -> uuid.UUID | None:
+    """Through what a shared wallet pays for the operation, where it or its end user says so."""
+    if isinstance(op.wallet, UserRef):
+        return found.connections.get(op.wallet)
+    return op.connection if isinstance(op, PlaceHold | Capture | Release) else None
+
+
+def _payers(
+    operations: Sequence[Operation],
+    account_ids: Sequence[uuid.UUID | None],
+    connections: Sequence[uuid.UUID | None],
+    state: State,
+) -> list[uuid.UUID | None]:
+    """Who spends: the connection where a shared wallet pays, else the account."""
+    holds = state.holds
+    return [
+        key
+        or (holds[op.hold_id].connection if _is_of_hold(op) and op.hold_id in holds else None)
+        or account_id
+        for op, account_id, key in zip(operations, account_ids, connections, strict=True)
+    ]
+
+
+def _is_of_hold(op: Operation) -> TypeGuard[Capture | Release | Sweep]:
+    return isinstance(op, Capture | Release | Sweep)
+
+
+def _no_wallet(op: Operation, found: Found) -> Refusal:
+    if found.unconnected.intersection(_wallets_of(op)):
+        return NotConnected("the user is connected to no wallet")
+    return UnknownPaywall(f"there is no paywall {op.wallet}")
+
+
 def _with_payee(op: Operation, wallets: dict[UserRef, uuid.UUID]) -> Operation:
     """A move with its payee's account, where that was found."""
     if isinstance(op, Move) and isinstance(op.to, UserRef):
@@ -134,14 +186,20 @@ def _with_payee(op: Operation, wallets: dict[UserRef, uuid.UUID]) -> Operation:
     return op
 
 
-def _read(operations: Sequence[Operation], account_ids: Sequence[uuid.UUID | None]) -> Work:
-    """Lock and read all that the batch needs, in one round trip (two where a credit has expired)."""
+def _read(
+    operations: Sequence[Operation], account_ids: Sequence[uuid.UUID | None], connections: Set[uuid.UUID]
+) -> Work:
+    """Lock and read all that the batch needs, in one round trip.
+
+    Two where a credit has expired, or a hold's connection wasn't named.
+    """
     payees = {op.to for op in operations if isinstance(op, Move) and isinstance(op.to, uuid.UUID)}
     ids = payees | {account_id for account_id in account_ids if account_id is not None}
     # A capture is known by its hold, other movements by their source.
     sources = [op.source for op in operations if isinstance(op, Sourced)]
     hold_ids = [op.hold_id for op in operations if isinstance(op, PlaceHold | Capture | Release | Sweep)]
     guarded = {op.guard.paywall_id for op in operations if isinstance(op, PlaceHold) and op.guard}
+    claimed = [op.claim.key for op in operations if isinstance(op, PlaceHold) and op.claim]
     corrected = {op.of for op in operations if isinstance(op, Refund | Reverse)}
     # Only what moves money needs the lots; holding and releasing don't.
     burning = payees | {
@@ -156,6 +214,9 @@ def _read(operations: Sequence[Operation], account_ids: Sequence[uuid.UUID | Non
         "holds": statements.holds(hold_ids) if hold_ids else None,
         "transfers": statements.transfers_of(sources) if sources else None,
         "originals": statements.originals(corrected) if corrected else None,
+        "connections": statements.connections(connections) if connections else None,
+        "splits": statements.splits_of(corrected) if corrected else None,
+        "claims": statements.claims(claimed) if claimed else None,
         "configs": users.existing_paywalls(list(guarded)) if guarded else None,
     }
     wanted = {name: statement for name, statement in plan.items() if statement}
@@ -166,10 +227,13 @@ def _read(operations: Sequence[Operation], account_ids: Sequence[uuid.UUID | Non
     if expired := state.unread_expired():
         [lots] = yield [statements.live_lots(expired)]
         state.read_lots(expired, lots)
+    if unread := state.unread_connections():
+        [rows_of_holds] = yield [statements.connections(unread)]
+        state.read_connections(rows_of_holds)
     return state, Batch(state, configs)
 
 
-def _drive(work: Work) -> list[Outcome]:
+def _drive(work: Work) -> Any:
     """Run the steps on Django's connection."""
     with connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
@@ -178,7 +242,7 @@ def _drive(work: Work) -> list[Outcome]:
             try:
                 round_trip = next(work) if answers is None else work.send(answers)
             except StopIteration as stop:
-                return list(stop.value)
+                return stop.value
             answers = []
             for statement in round_trip:
                 cursor.execute(statement.text, statement.params)

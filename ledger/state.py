@@ -10,11 +10,13 @@ import orjson
 
 from config import ids
 from config.sql import Statement
-from ledger import book, statements
+from ledger import book, requests, statements
 from ledger.corrections import Original
 from ledger.lots import Lot, in_order
 from ledger.models.reconciliation import TIME_TO_RECONCILE
 from ledger.operations import LowBalance, Receipt
+from ledger.requests import RequestFacts
+from ledger.splits import Parts
 from ledger.windows import Limits, Windows
 
 Row = tuple[Any, ...]
@@ -33,6 +35,8 @@ class WalletState:
     low_balance: int | None
     was_low: bool
     is_low: bool
+    # Whether its owner is blocked.
+    blocked: bool
     lots_read: bool = False
     configured: bool = False
 
@@ -42,15 +46,49 @@ class WalletState:
 
 
 @dataclass(slots=True)
+class ConnectionState:
+    """Through what a shared wallet pays: the paywall's tenant, who earns, and the connection's own spend windows."""
+
+    id: uuid.UUID
+    account_id: uuid.UUID
+    tenant_id: uuid.UUID
+    limits: Limits
+    read: Windows
+    now: Windows
+    has_ended: bool
+    is_blocked: bool
+
+
+@dataclass(slots=True)
 class HoldState:
-    """A hold of the batch; `expires_at` is set for those that the batch places."""
+    """A hold of the batch; `expires_at` is set for those that the batch places, `about` is then their JSON."""
 
     account_id: uuid.UUID
     now: book.Hold
     kind: str
     overdue: bool = False
     expires_at: datetime | None = None
+    about: str = "{}"
+    connection: uuid.UUID | None = None
     changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimState:
+    """An Idempotency-Key that was used: for what, by which request, and what became of that.
+
+    `state` is its hold's, None where it never held; `written_off` a lost request that was closed without a charge.
+    """
+
+    fingerprint: str
+    request_id: uuid.UUID
+    state: str | None
+    written_off: bool = False
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing was charged and nothing will be."""
+        return self.state in (None, book.RELEASED) or self.written_off
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +110,10 @@ class OriginalState:
     debit: uuid.UUID
     credit: uuid.UUID
     now: Original
+    # In shared mode: its parts, the connection and tenant that they are of.
+    parts: Parts | None = None
+    connection: uuid.UUID | None = None
+    earner: uuid.UUID | None = None
 
     def correct(self, amount: int) -> None:
         self.now = replace(self.now, corrected=self.now.corrected + amount)
@@ -89,6 +131,9 @@ class State:
         holds: Iterable[Row],
         transfers: Iterable[Row],
         originals: Iterable[Row],
+        connections: Iterable[Row] = (),
+        splits: Iterable[Row] = (),
+        claims: Iterable[Row] = (),
     ) -> None:
         self.wallets: dict[uuid.UUID, WalletState] = {}
         # Every lot that was read or made, with what remained of it in the database (None: it is new).
@@ -100,9 +145,13 @@ class State:
             self._lot(row)
         self.holds = {
             hold_id: HoldState(
-                account_id, book.Hold(hold_id, amount, state, captured, counted_on), kind, overdue
+                account_id,
+                book.Hold(hold_id, amount, state, captured, counted_on),
+                kind,
+                overdue,
+                connection=connection,
             )
-            for hold_id, account_id, amount, state, captured, counted_on, kind, overdue in holds
+            for hold_id, account_id, connection, amount, state, captured, counted_on, kind, overdue in holds
         }
         self.known: dict[str, Known] = {}
         for source, transfer_id, wallet_id, kind, signed, reverses, before, after, metadata in transfers:
@@ -111,10 +160,25 @@ class State:
             )
             self.known[source] = Known(kind, signed, reverses, receipt)
         self.originals = {row[0]: self._original(row) for row in originals}
+        for transfer_id, connection, earner, *parts in splits:
+            original = self.originals[transfer_id]
+            original.parts, original.connection, original.earner = Parts(*parts), connection, earner
+        self.connections: dict[uuid.UUID, ConnectionState] = {}
+        self.read_connections(connections)
+        self.splits: list[Row] = []
         self.transfers: list[Row] = []
         self.crossings: list[LowBalance] = []
         self.lost: list[uuid.UUID] = []
         self.found: list[uuid.UUID] = []
+        self.claims = {
+            (paywall_id, external_id, digest): ClaimState(*rest)
+            for paywall_id, external_id, digest, *rest in claims
+        }
+        self.new_claims: list[Row] = []
+        self.answers: list[tuple[uuid.UUID, str]] = []
+        # By key, so that a request is written once however often the batch has touched it.
+        self.requests: dict[uuid.UUID, RequestFacts] = {}
+        self.charged_late: list[tuple[uuid.UUID, int]] = []
 
     def _read_account(self, row: Row) -> None:
         (
@@ -129,11 +193,12 @@ class State:
             *windows,
             low,
             is_low,
+            blocked,
             clock,
         ) = row
         state = book.Account(posted, held, version, (), Windows(*windows))
         self.wallets[account_id] = WalletState(
-            account_id, tenant_id, state, state, next_expiry, Limits(day, month), low, is_low, is_low
+            account_id, tenant_id, state, state, next_expiry, Limits(day, month), low, is_low, is_low, blocked
         )
         # One clock for all processes: the database's, read after the locks were granted.
         self.clock: datetime = clock
@@ -155,6 +220,23 @@ class State:
             wallet = self.wallets[account_id]
             wallet.read = wallet.now = replace(wallet.read, lots=in_order(per_wallet.get(account_id, ())))
             wallet.lots_read = True
+
+    def read_connections(self, rows: Iterable[Row]) -> None:
+        """Take in connections, before anything is applied."""
+        for key, account_id, tenant_id, month, *windows, has_ended, is_blocked in rows:
+            used = Windows(*windows)
+            self.connections[key] = ConnectionState(
+                key, account_id, tenant_id, Limits(month=month), used, used, has_ended, is_blocked
+            )
+
+    @property
+    def fees(self) -> dict[uuid.UUID, int]:
+        """The platform's fees of the transfers that the batch has shared out."""
+        return {transfer_id: fee for transfer_id, *_, fee, _ in self.splits}
+
+    def unread_connections(self) -> set[uuid.UUID]:
+        """Those of the holds that nobody named."""
+        return {hold.connection for hold in self.holds.values() if hold.connection} - self.connections.keys()
 
     def _lot(self, row: Row) -> Lot:
         account_id, *columns = row
@@ -197,8 +279,18 @@ class State:
             (statements.update_holds, [_resolution(h) for h in holds if h.changed and not h.expires_at]),
             (statements.write_lots, list(self._changed_lots())),
             (statements.insert_transfers, self.transfers),
+            (statements.insert_splits, self.splits),
+            (
+                statements.update_connections,
+                [_connection_row(c) for c in self.connections.values() if c.now != c.read],
+            ),
             (statements.open_items, [self._item_row(hold_id) for hold_id in self.lost]),
             (statements.charge_items, self.found),
+            (requests.lost, self.lost),
+            (requests.settled, list(self.requests.values())),
+            (requests.charged_late, self.charged_late),
+            (statements.write_claims, self.new_claims),
+            (statements.keep_answers, self.answers),
         )
         return [write(rows) for write, rows in plan if rows]
 
@@ -214,6 +306,8 @@ class State:
             now.counted_on,
             hold.kind,
             hold.expires_at,
+            hold.about,
+            hold.connection,
         )
 
     def _item_row(self, hold_id: uuid.UUID) -> Row:
@@ -254,6 +348,11 @@ def _account_row(wallet: WalletState) -> Row:
         windows.month_used,
         wallet.is_low,
     )
+
+
+def _connection_row(connection: ConnectionState) -> Row:
+    windows = connection.now
+    return (connection.id, windows.day, windows.day_used, windows.month_used)
 
 
 def _settings_row(wallet: WalletState) -> Row:

@@ -4,27 +4,27 @@ import uuid
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from config.sql import Statement, array
-
-
-def _columns(rows: Iterable[Sequence[Any]], width: int) -> tuple[str, ...]:
-    """Rows turned into the arrays that unnest() wants."""
-    return tuple(map(array, zip(*rows, strict=True))) or ("{}",) * width
-
+from config import ids
+from config.sql import Statement, array, columns
 
 # --- Wallets of end users --------------------------------------------------------------------------------
 
 
 def wallets_of(refs: Sequence[tuple[uuid.UUID, str]]) -> Statement:
-    """Rows (paywall id, external id, account id) of the end users that have a wallet."""
+    """Rows (paywall id, external id, account id, connection id) of the end users that have a wallet.
+
+    It is their own, or the one that they are connected to.
+    """
     return Statement(
         """
-        SELECT u.paywall_id, u.external_id, a.id
+        SELECT u.paywall_id, u.external_id, a.id, c.id
         FROM unnest(%s::uuid[], %s::text[]) AS ref(paywall_id, external_id)
         JOIN paywalls_enduser u USING (paywall_id, external_id)
-        JOIN ledger_account a ON a.user_id = u.id
+        LEFT JOIN paywalls_connection c ON c.user_id = u.id AND c.ended_at IS NULL
+        LEFT JOIN paywalls_walletuser w ON w.id = c.wallet_user_id
+        JOIN ledger_account a ON a.user_id = COALESCE(w.user_id, u.id)
         """,
-        _columns(refs, 2),
+        columns(refs, 2),
     )
 
 
@@ -37,7 +37,37 @@ def insert_accounts(rows: Iterable[tuple[uuid.UUID, uuid.UUID, str, uuid.UUID | 
         FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::uuid[]) AS new(id, tenant_id, kind, user_id)
         ON CONFLICT DO NOTHING
         """,
-        _columns(sorted(rows, key=lambda row: (row[1], row[2], str(row[3]))), 4),
+        columns(sorted(rows, key=lambda row: (row[1], row[2], str(row[3]))), 4),
+        returns=False,
+    )
+
+
+def team_wallets(tenant_id: uuid.UUID, external_ids: Collection[str]) -> Statement:
+    """Rows (external id, team id, account id or None) of a tenant's teams."""
+    return Statement(
+        """
+        SELECT t.external_id, t.id, a.id FROM paywalls_team t LEFT JOIN ledger_account a ON a.team_id = t.id
+        WHERE t.tenant_id = %s AND t.external_id = ANY(%s::text[])
+        """,
+        (tenant_id, array(external_ids)),
+    )
+
+
+def customer_wallet(tenant_id: uuid.UUID) -> Statement:
+    """One row (account id) where the tenant has a wallet of its own."""
+    return Statement("SELECT id FROM ledger_account WHERE customer_id = %s", (tenant_id,))
+
+
+def insert_owned_wallets(rows: Iterable[tuple[Any, ...]]) -> Statement:
+    """Wallets of (id, tenant id, team id, customer id); those that exist stay as they are."""
+    return Statement(
+        """
+        INSERT INTO ledger_account (id, tenant_id, kind, team_id, customer_id, posted, held, version)
+        SELECT id, tenant_id, 'wallet', team_id, customer_id, 0, 0, 0
+        FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[]) AS new(id, tenant_id, team_id, customer_id)
+        ON CONFLICT DO NOTHING
+        """,
+        columns(sorted(rows, key=lambda row: str(row[2])), 4),
         returns=False,
     )
 
@@ -49,13 +79,15 @@ def lock_accounts(account_ids: Collection[uuid.UUID]) -> Statement:
     """Lock the running accounts in id order: the one lock order there is, so that batches can't deadlock.
 
     NO KEY: transfers that name the account as a foreign key need not wait. Rows: (id, tenant id, posted, held,
-    version, next expiry, day limit, month limit, window day, day used, month used, low balance, is low, the database's
-    clock); the clock is read after the lock was granted.
+    version, next expiry, day limit, month limit, window day, day used, month used, low balance, is low, whether the
+    owner is blocked, the database's clock); the clock is read after the lock was granted.
     """
     return Statement(
         """
         SELECT id, tenant_id, posted, held, version, next_expiry, day_limit, month_limit, window_day, day_used,
-            month_used, low_balance, is_low, clock_timestamp()
+            month_used, low_balance, is_low,
+            COALESCE((SELECT u.blocked_at IS NOT NULL FROM paywalls_enduser u WHERE u.id = user_id), false),
+            clock_timestamp()
         FROM ledger_account WHERE id = ANY(%s::uuid[]) AND kind IN ('wallet', 'earnings')
         ORDER BY id FOR NO KEY UPDATE
         """,
@@ -88,16 +120,49 @@ def lots_named_by(transfer_ids: Collection[uuid.UUID]) -> Statement:
 
 
 def holds(hold_ids: Collection[uuid.UUID]) -> Statement:
-    """Rows (id, account id, amount, state, captured, counted on, kind, deadline has passed).
+    """Rows (id, account id, connection id, amount, state, captured, counted on, kind, deadline has passed).
 
     The account's lock guards them.
     """
     return Statement(
         """
-        SELECT id, account_id, amount, state, captured, counted_on, kind, expires_at <= clock_timestamp()
+        SELECT id, account_id, connection_id, amount, state, captured, counted_on, kind,
+            expires_at <= clock_timestamp()
         FROM ledger_hold WHERE id = ANY(%s::uuid[])
         """,
         (array(hold_ids),),
+    )
+
+
+def connections(connection_ids: Collection[uuid.UUID]) -> Statement:
+    """Rows (id, account id, tenant id of the paywall, month limit, window day, day used, month used, has ended, is
+    blocked).
+
+    Read after the account was locked, which guards the windows; one that was ended by then has ended for good.
+    """
+    return Statement(
+        """
+        SELECT c.id, a.id, p.tenant_id, c.month_limit, c.window_day, c.day_used, c.month_used,
+            c.ended_at IS NOT NULL, u.blocked_at IS NOT NULL
+        FROM paywalls_connection c
+        JOIN paywalls_enduser u ON u.id = c.user_id
+        JOIN paywalls_walletuser w ON w.id = c.wallet_user_id
+        JOIN ledger_account a ON a.user_id = w.user_id
+        JOIN paywalls_paywall p ON p.id = c.paywall_id
+        WHERE c.id = ANY(%s::uuid[])
+        """,
+        (array(connection_ids),),
+    )
+
+
+def splits_of(transfer_ids: Collection[uuid.UUID]) -> Statement:
+    """Rows (transfer id, connection id, tenant id, provider cost, platform fee, earned)."""
+    return Statement(
+        """
+        SELECT transfer_id, connection_id, tenant_id, provider_cost, platform_fee, earned
+        FROM ledger_split WHERE transfer_id = ANY(%s::uuid[])
+        """,
+        (array(transfer_ids),),
     )
 
 
@@ -128,6 +193,26 @@ def originals(transfer_ids: Collection[uuid.UUID]) -> Statement:
     )
 
 
+def claims(keys: Sequence[tuple[uuid.UUID, str, str]]) -> Statement:
+    """What became of the requests that used these keys (paywall id, external id, digest) in the last 24 hours.
+
+    Rows: (paywall id, external id, digest, fingerprint, request id, its hold's state, whether a lost one was closed
+    without a charge). The wallet's lock guards them: a key is one end user's.
+    """
+    return Statement(
+        """
+        SELECT k.paywall_id, k.external_id, k.digest, k.fingerprint, k.id, h.state,
+            COALESCE(i.state = 'released', false)
+        FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS asked(paywall_id, external_id, digest)
+        JOIN ledger_requestkey k USING (paywall_id, external_id, digest)
+        LEFT JOIN ledger_hold h ON h.id = k.id
+        LEFT JOIN ledger_reconciliationitem i ON i.hold_id = k.id
+        WHERE k.created_at > clock_timestamp() - INTERVAL '24 hours'
+        """,
+        columns(keys, 3),
+    )
+
+
 # --- Writing what a batch did ----------------------------------------------------------------------------
 
 
@@ -143,7 +228,7 @@ def update_accounts(rows: Iterable[tuple[Any, ...]]) -> Statement:
             AS new(id, posted, held, version, next_expiry, window_day, day_used, month_used, is_low)
         WHERE a.id = new.id
         """,
-        _columns(rows, 9),
+        columns(rows, 9),
         returns=False,
     )
 
@@ -158,20 +243,23 @@ def configure_accounts(rows: Iterable[tuple[Any, ...]]) -> Statement:
             AS new(id, day_limit, month_limit, low_balance)
         WHERE a.id = new.id
         """,
-        _columns(rows, 4),
+        columns(rows, 4),
         returns=False,
     )
 
 
 def insert_holds(rows: Iterable[tuple[Any, ...]]) -> Statement:
-    """(id, created at, account id, amount, state, captured, counted on, kind, expires at)"""
+    """(id, created at, account id, amount, state, captured, counted on, kind, expires at, about, connection id)"""
     return Statement(
         """
-        INSERT INTO ledger_hold (id, created_at, account_id, amount, state, captured, counted_on, kind, expires_at)
-        SELECT * FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::bigint[], %s::text[], %s::bigint[],
-            %s::date[], %s::text[], %s::timestamptz[])
+        INSERT INTO ledger_hold (id, created_at, account_id, amount, state, captured, counted_on, kind, expires_at,
+            about, connection_id)
+        SELECT id, created, account, amount, state, captured, counted, kind, expires, about::jsonb, connection
+        FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::bigint[], %s::text[], %s::bigint[], %s::date[],
+                %s::text[], %s::timestamptz[], %s::text[], %s::uuid[])
+            AS new(id, created, account, amount, state, captured, counted, kind, expires, about, connection)
         """,
-        _columns(rows, 9),
+        columns(rows, 11),
         returns=False,
     )
 
@@ -184,7 +272,7 @@ def update_holds(rows: Iterable[tuple[Any, ...]]) -> Statement:
         FROM unnest(%s::uuid[], %s::text[], %s::bigint[]) AS new(id, state, captured)
         WHERE h.id = new.id
         """,
-        _columns(rows, 3),
+        columns(rows, 3),
         returns=False,
     )
 
@@ -204,7 +292,7 @@ def insert_transfers(rows: Iterable[tuple[Any, ...]]) -> Statement:
             AS new(id, created, tenant, kind, source, debit, credit,
                 amount, wallet, before, after, version, request, reverses, lots, metadata)
         """,
-        _columns(rows, 16),
+        columns(rows, 16),
         returns=False,
     )
 
@@ -218,7 +306,36 @@ def write_lots(rows: Iterable[tuple[Any, ...]]) -> Statement:
             %s::timestamptz[], %s::timestamptz[], %s::smallint[])
         ON CONFLICT (id) DO UPDATE SET remaining = excluded.remaining
         """,  # noqa: S608  (no value of anybody's)
-        _columns(rows, 8),
+        columns(rows, 8),
+        returns=False,
+    )
+
+
+def insert_splits(rows: Iterable[tuple[Any, ...]]) -> Statement:
+    """(transfer id, created at, tenant id, connection id, amount, provider cost, platform fee, earned)"""
+    return Statement(
+        """
+        INSERT INTO ledger_split (transfer_id, created_at, tenant_id, connection_id, amount, provider_cost,
+            platform_fee, earned)
+        SELECT * FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[],
+            %s::bigint[], %s::bigint[])
+        """,
+        columns(rows, 8),
+        returns=False,
+    )
+
+
+def update_connections(rows: Iterable[tuple[Any, ...]]) -> Statement:
+    """(id, window day, day used, month used)"""
+    return Statement(
+        """
+        UPDATE paywalls_connection c
+        SET window_day = new.window_day, day_used = new.day_used, month_used = new.month_used
+        FROM unnest(%s::uuid[], %s::date[], %s::bigint[], %s::bigint[])
+            AS new(id, window_day, day_used, month_used)
+        WHERE c.id = new.id
+        """,
+        columns(rows, 4),
         returns=False,
     )
 
@@ -230,7 +347,7 @@ def open_items(rows: Iterable[tuple[Any, ...]]) -> Statement:
         INSERT INTO ledger_reconciliationitem (id, hold_id, deadline)
         SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[])
         """,
-        _columns(rows, 3),
+        columns(rows, 3),
         returns=False,
     )
 
@@ -243,5 +360,48 @@ def charge_items(hold_ids: Collection[uuid.UUID]) -> Statement:
         WHERE hold_id = ANY(%s::uuid[])
         """,
         (array(hold_ids),),
+        returns=False,
+    )
+
+
+def write_claims(rows: Iterable[tuple[Any, ...]]) -> Statement:
+    """(request id, created at, paywall id, external id, digest, fingerprint); a key that was free is used again."""
+    return Statement(
+        """
+        INSERT INTO ledger_requestkey (id, created_at, paywall_id, external_id, digest, fingerprint, answer)
+        SELECT id, created, paywall, external, digest, fingerprint, ''
+        FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::text[], %s::text[], %s::text[])
+            AS new(id, created, paywall, external, digest, fingerprint)
+        ON CONFLICT (paywall_id, external_id, digest) DO UPDATE
+        SET id = excluded.id, created_at = excluded.created_at, fingerprint = excluded.fingerprint, answer = ''
+        """,
+        columns(rows, 6),
+        returns=False,
+    )
+
+
+def keep_answers(rows: Iterable[tuple[uuid.UUID, str]]) -> Statement:
+    """(request id, encrypted answer)"""
+    return Statement(
+        """
+        UPDATE ledger_requestkey k SET answer = new.answer
+        FROM unnest(%s::uuid[], %s::text[]) AS new(id, answer) WHERE k.id = new.id
+        """,
+        columns(rows, 2),
+        returns=False,
+    )
+
+
+def insert_auto_charges(account_ids: Sequence[uuid.UUID]) -> Statement:
+    """Auto top-ups, due at once, of the wallets whose owners saved a card; one that is under way stays the only one."""
+    return Statement(
+        """
+        INSERT INTO ledger_autocharge (id, wallet_id, next_attempt_at)
+        SELECT new.id, card.wallet_id, clock_timestamp()
+        FROM unnest(%s::uuid[], %s::uuid[]) AS new(id, wallet_id)
+        JOIN ledger_savedcard card ON card.wallet_id = new.wallet_id
+        ON CONFLICT (wallet_id) WHERE state IN ('due', 'processing') DO NOTHING
+        """,
+        ([ids.new() for _ in account_ids], list(account_ids)),
         returns=False,
     )

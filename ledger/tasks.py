@@ -1,13 +1,17 @@
 """The ledger's part of the background work."""
 
 import logging
+from collections.abc import Callable
 from itertools import islice
 
 from celery import shared_task
 
-from ledger import idempotency, reconciliation, services, unsettled
+from ledger import idempotency, reconciliation, requests, services, unsettled
 from ledger.alerts import raise_alert
+from ledger.analytics import rollups
+from ledger.entitlements import consuming
 from ledger.models import OperatorAlert
+from ledger.payments import autotopup, checkout, incoming, upkeep
 from ledger.verification import verify
 
 log = logging.getLogger("tollgate.ledger")
@@ -57,6 +61,63 @@ def forget_idempotency_keys() -> int:
 
 
 @shared_task
+def roll_up_usage() -> int:
+    """Add to the roll-ups what was used since the last time; the number of increments."""
+    return rollups.roll_up_all()
+
+
+@shared_task
+def settle_earnings() -> int:
+    """Credit what paywalls in shared mode have earned; the number of charges and refunds."""
+    return services.settle_earnings()
+
+
+@shared_task
+def process_stripe_events() -> int:
+    """Process what Stripe told us; the number of events."""
+    return incoming.process_due()
+
+
+@shared_task
+def pay_auto_topups() -> int:
+    """Charge saved cards of wallets whose balance got low; the number of attempts."""
+    return autotopup.pay_due()
+
+
+@shared_task
+def look_for_payments() -> int:
+    """Ask Stripe for what no webhook told us; the number of events and checkouts."""
+    found = incoming.read_missed() + checkout.poll()
+    if found:
+        incoming.process_due()
+    return found
+
+
+@shared_task
+def keep_stripe_connected() -> int:
+    """Connect what has a key and is not connected, and end rotations; the number of accounts that could not be."""
+    return upkeep.keep_connected()
+
+
+@shared_task
+def forget_request_keys() -> int:
+    """Remove the Idempotency-Keys of requests, with their answers, after a day; the number of them."""
+    return _all_of(requests.forget_keys)
+
+
+@shared_task
+def forget_requests() -> int:
+    """Remove what is remembered of requests after REQUEST_RETENTION_DAYS; the number of them."""
+    return _all_of(requests.forget_old)
+
+
+@shared_task
+def forget_feature_uses() -> int:
+    """Remove the keys of counted uses that are old enough; the number of them."""
+    return consuming.forget_old()
+
+
+@shared_task
 def verify_books() -> int:
     """Prove the books; where they don't sum, an alert stays until an operator resolves it. The number of faults."""
     faults = [str(fault) for fault in islice(verify(), 200)]
@@ -64,6 +125,14 @@ def verify_books() -> int:
         log.error("the books don't sum: %s", faults[0])
         raise_alert(OperatorAlert.Kind.BOOKS, _text(faults))
     return len(faults)
+
+
+def _all_of(forget: Callable[[], int]) -> int:
+    """Forget in batches, a transaction each, until nothing is old enough."""
+    total = 0
+    while removed := forget():
+        total += removed
+    return total
 
 
 def _text(lines: list[str]) -> str:

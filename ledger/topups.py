@@ -4,6 +4,7 @@ import base64
 import uuid
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -13,13 +14,14 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from config import money
 from ledger import services, topup_events
 from ledger.errors import SourceReused
-from ledger.models import TopUpLink, Transfer
+from ledger.models import StripeCheckout, TopUpLink, Transfer
+from ledger.models.stripe_payment import source_of
+from ledger.payments import accounts
+from paywalls import connections, returns
 from paywalls.models import EndUser, Paywall
 from paywalls.users import UserRef
 
-# What one top-up may be (nano-dollars).
-MIN_TOPUP = 1 * money.NANO
-MAX_TOPUP = 500 * money.NANO
+CENT = money.NANO // 100
 
 _MAC_BYTES = 16
 
@@ -32,37 +34,54 @@ class ExpiredLink(Exception):
     """The link is ours and its time is over."""
 
 
+class ClosedLink(Exception):
+    """The link's user is blocked or its paywall archived: nobody should pay for what they can't use."""
+
+
 class CheckoutNotAllowed(Exception):
     """The sandbox checkout may not give credit here."""
 
 
-def link_for(user: EndUser) -> str:
-    """The absolute URL of a page where this end user adds money.
+def link_of(ref: UserRef, return_url: str = "") -> str:
+    """The absolute URL of a page that fills the wallet from which this end user pays: in shared mode their person's.
+
+    Raises NotConnected, UnknownPaywall, Contention, Blocked, or InvalidSetting as `link_for`.
+    """
+    connection = connections.live(ref)
+    if connection is None:
+        return link_for(services.payer_of(ref), return_url)
+    return link_for(connection.wallet_user.user, return_url, asked_by=connection.user)
+
+
+def link_for(user: EndUser, return_url: str = "", asked_by: EndUser | None = None) -> str:
+    """The absolute URL of a page where this end user adds money, and goes on to `return_url` afterwards.
+
+    `asked_by` is the end user of a shared paywall in whose chat the link of a wallet is shown. Raises InvalidSetting
+    (param "returnUrl") where the paywall doesn't allow that address.
 
     Answers the user's unpaid link while at least half of its life is left, so that a chat that asks again
     gets the same link. Two chats that ask at the same moment may each make one; both are good, and each pays
     once.
     """
+    if return_url:
+        returns.check((asked_by or user).paywall, return_url)
     soonest = timezone.now() + timedelta(seconds=settings.TOPUP_LINK_SECONDS / 2)
-    unpaid = TopUpLink.objects.filter(user=user, paid_at=None, expires_at__gte=soonest)
-    return _url(unpaid.order_by("-expires_at").first() or _make_link(user))
+    wanted = {"user": user, "asked_by": asked_by, "return_url": return_url}
+    unpaid = TopUpLink.objects.filter(paid_at=None, expires_at__gte=soonest, **wanted)
+    return url_of(unpaid.order_by("-expires_at").first() or _make_link(**wanted))
 
 
-def _make_link(user: EndUser) -> TopUpLink:
+def _make_link(**wanted: Any) -> TopUpLink:
     until = timezone.now() + timedelta(seconds=settings.TOPUP_LINK_SECONDS)
     with transaction.atomic():
-        link = TopUpLink.objects.create(user=user, expires_at=until)
-        topup_events.link_created(link, _url(link))
+        link = TopUpLink.objects.create(expires_at=until, **wanted)
+        topup_events.link_created(link, url_of(link))
     return link
 
 
-def _url(link: TopUpLink) -> str:
+def url_of(link: TopUpLink) -> str:
+    """The absolute URL of a link's page."""
     return f"{settings.PUBLIC_URL}/t/{token_of(link.id)}"
-
-
-def invitation(paywall_name: str, url: str) -> str:
-    """What to tell an end user whose balance doesn't cover a request; any chat can show it as it is."""
-    return f"Your balance for {paywall_name} does not cover this request. Top up here, then go on: {url}"
 
 
 def token_of(link_id: uuid.UUID) -> str:
@@ -72,7 +91,7 @@ def token_of(link_id: uuid.UUID) -> str:
 
 
 def open_link(token: str) -> TopUpLink:
-    """The link behind a token, with its user and paywall. Raises UnknownLink or ExpiredLink."""
+    """The link behind a token, with its user and paywall. Raises UnknownLink, ExpiredLink or ClosedLink."""
     try:
         claimed = uuid.UUID(bytes=base64.urlsafe_b64decode(f"{token}=")[:16])
     except ValueError:
@@ -80,17 +99,30 @@ def open_link(token: str) -> TopUpLink:
     # Compared as text: base64 has spare bits at its end, so that altered tokens can decode to the same bytes.
     if not constant_time_compare(token, token_of(claimed)):
         raise UnknownLink
-    link = TopUpLink.objects.select_related("user__paywall").filter(id=claimed).first()
+    link = TopUpLink.objects.select_related("user__paywall", "asked_by__paywall").filter(id=claimed).first()
     if link is None:
         raise UnknownLink
     if link.expires_at <= timezone.now():
         raise ExpiredLink
+    if link.user.blocked_at or link.user.paywall.archived_at:
+        raise ClosedLink
     return link
 
 
 def sandbox_checkout_allowed(paywall: Paywall) -> bool:
     """Whether credit may be given away: only where there is no real money, the paywall's or anybody's."""
-    return settings.SANDBOX_CHECKOUT and not settings.PRODUCTION and not paywall.stripe_secret_key
+    owner = accounts.owner_of(paywall)
+    has_key = bool(owner.stripe_secret_key if owner else settings.STRIPE_SECRET_KEY)
+    return settings.SANDBOX_CHECKOUT and not settings.PRODUCTION and not has_key
+
+
+def check_amount(paywall: Paywall, amount: int) -> None:
+    """Raises money.InvalidAmount where the paywall takes no top-up of so many nano-dollars."""
+    least, most = paywall.topup_minimum, paywall.topup_maximum
+    if not least <= amount <= most or amount % CENT:
+        raise money.InvalidAmount(
+            f"must be whole cents between {money.formatted(least)} and {money.formatted(most)}"
+        )
 
 
 def pay_in_sandbox(link: TopUpLink, amount: int) -> None:
@@ -101,10 +133,7 @@ def pay_in_sandbox(link: TopUpLink, amount: int) -> None:
     """
     if not sandbox_checkout_allowed(link.user.paywall):
         raise CheckoutNotAllowed
-    if not MIN_TOPUP <= amount <= MAX_TOPUP:
-        raise money.InvalidAmount(
-            f"must be between {money.formatted(MIN_TOPUP)} and {money.formatted(MAX_TOPUP)}"
-        )
+    check_amount(link.user.paywall, amount)
     if link.paid_at is not None:
         return
     user = UserRef(link.user.paywall_id, link.user.external_id)
@@ -117,7 +146,10 @@ def pay_in_sandbox(link: TopUpLink, amount: int) -> None:
 
 def paid_amount(link: TopUpLink) -> int | None:
     """What was credited through this link (nano-dollars); None before it is paid."""
-    return Transfer.objects.filter(source=_source(link)).values_list("amount", flat=True).first()
+    sessions = link.checkouts.filter(purpose=StripeCheckout.Purpose.PAYMENT).exclude(session_id=None)
+    sources = [source_of(str(session)) for session in sessions.values_list("session_id", flat=True)]
+    credited = Transfer.objects.filter(source__in=[_source(link), *sources])
+    return credited.values_list("amount", flat=True).first()
 
 
 def _source(link: TopUpLink) -> str:

@@ -1,8 +1,8 @@
 """Settlements that the database could not take: kept on the disk, replayed when it is back.
 
-The provider has answered and the charge is known, so it must survive this process. Each settlement is a file of its
-own under DATA_DIR/unsettled, written whole before it gets its name, and removed after it was posted. Replaying twice
-charges once: a hold is captured once.
+The provider has answered and the charge is known, so it must survive this process, and the events that tell of it. Each
+settlement is a file of its own under DATA_DIR/unsettled, written whole before it gets its name, and removed after it
+was posted. Replaying twice charges once: a hold is captured once.
 """
 
 import logging
@@ -16,7 +16,8 @@ import orjson
 from django.conf import settings
 
 from ledger.errors import Refusal
-from ledger.operations import Capture
+from ledger.operations import Capture, RequestEvent
+from ledger.requests import RequestFacts
 from ledger.services import settle
 
 log = logging.getLogger("tollgate.ledger")
@@ -35,6 +36,8 @@ def keep(capture: Capture) -> None:
         "hold": capture.hold_id.hex,
         "amount": capture.amount,
         "metadata": capture.metadata,
+        "events": [{"type": event.type, "data": event.data} for event in capture.events],
+        "request": capture.request._asdict() if capture.request else None,
     }
     folder().mkdir(parents=True, exist_ok=True)
     path = folder() / f"{capture.hold_id.hex}.json"
@@ -64,6 +67,8 @@ def replay() -> tuple[int, list[str]]:
                 hold,
                 record["amount"],
                 metadata={**record["metadata"], "settled_late": True},
+                events=[RequestEvent(one["type"], hold, one["data"]) for one in record["events"]],
+                request=RequestFacts.read(record["request"]) if record.get("request") else None,
             )
         except Refusal as refusal:
             refused.append(f"{path.name}: {refusal}")

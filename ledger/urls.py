@@ -3,7 +3,21 @@
 from django.urls import path
 
 from ledger import pages
-from ledger.views import balance, holds, records, settings
+from ledger.views import (
+    analytics,
+    balance,
+    burntables,
+    connect,
+    credits,
+    entitlements,
+    holds,
+    metering,
+    rating,
+    records,
+    settings,
+    stripe,
+    withdrawals,
+)
 
 urlpatterns = [
     path("v1/user/balance", balance.BalanceView.as_view()),
@@ -15,6 +29,38 @@ urlpatterns = [
     path("v1/user/holds/<str:hold_id>/release", holds.ReleaseView.as_view()),
     path("v1/user/transactions", records.TransactionsView.as_view()),
     path("v1/user/settings", settings.SettingsView.as_view()),
+    path("v1/user/connect", connect.ConnectView.as_view()),
+    path("v1/user/disconnect", connect.DisconnectView.as_view()),
+    path("v1/user/menu", connect.MenuView.as_view()),
+    path("v1/paywall/withdrawals", withdrawals.WithdrawalsView.as_view()),
     path("v1/ledger/export", records.ExportView.as_view()),
+    path("v1/entitlements", entitlements.EntitlementsView.as_view()),
+    path("v1/entitlements/consume", entitlements.ConsumeView.as_view()),
+    path("v1/entitlements/<uuid:entitlement_id>", entitlements.EntitlementView.as_view()),
+    path("v1/analytics/usage", analytics.UsageView.as_view()),
+    path("v1/analytics/costs", analytics.CostsView.as_view()),
+    path("v1/analytics/cost-breakdown", analytics.CostBreakdownView.as_view()),
+    path("v1/analytics/usage-trends", analytics.UsageTrendsView.as_view()),
+    path("v1/analytics/burn-rate", analytics.BurnRateView.as_view()),
+    path("v1/analytics/burn-forecast", analytics.BurnForecastView.as_view()),
+    path("v1/analytics/summary", analytics.SummaryView.as_view()),
+    path("v1/events", metering.EventsView.as_view()),
+    path("v1/events/ingest", metering.IngestView.as_view()),
+    path("v1/events/bill", metering.BillView.as_view()),
+    path("v1/credits/balance", credits.BalanceView.as_view()),
+    path("v1/credits/purchase", credits.PurchaseView.as_view()),
+    path("v1/credits/grant", credits.GrantView.as_view()),
+    # An app's ids are opaque: one may hold a slash.
+    path("v1/users/<path:user_id>/credits", credits.UserCreditsView.as_view()),
+    path("v1/users/<path:user_id>/transactions", credits.TransactionsView.as_view()),
+    path("v1/rating/calculate", rating.CalculateView.as_view()),
+    path("v1/rating/calculate/bulk", rating.BulkView.as_view()),
+    path("v1/rating/pricing", rating.PricingView.as_view()),
+    path("v1/burn-tables", burntables.BurnTablesView.as_view()),
+    path("v1/burn-tables/active", burntables.ActiveView.as_view()),
+    path("v1/burn-tables/simulate", burntables.SimulateView.as_view()),
+    path("v1/burn-tables/<uuid:table_id>", burntables.OneView.as_view()),
     path("t/<str:token>", pages.topup, name="topup"),
+    path("t/<str:token>/status", pages.status, name="topup-status"),
+    path("stripe/webhooks/<str:account_id>", stripe.webhook),
 ]

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
+from ledger.analytics.rollups import MEASURES
+from paywalls.models.paywall import WALLETS
+
 # As many examples of one fault as are worth reading.
 EXAMPLES = 20
 
@@ -37,6 +40,31 @@ class Fault:
     def __str__(self) -> str:
         return f"{self.rule}: {self.what}: expected {self.expected}, found {self.found}"
 
+
+# What a request or an event adds to the roll-ups, written down a second time: the triggers that add it are on trial.
+_RAW = """
+    SELECT p.tenant_id, date_trunc('hour', r.created_at, 'UTC') AS hour, r.external_id AS user_id,
+        CASE WHEN r.status = 'blocked' THEN 0 ELSE 1 END AS events,
+        CASE WHEN r.status IN ('failed', 'lost') THEN 1 ELSE 0 END AS errors,
+        CASE WHEN r.status = 'blocked' THEN 1 ELSE 0 END AS blocked,
+        r.input_tokens, r.cache_read_tokens, r.cache_write_tokens, r.output_tokens, r.charge AS charged,
+        COALESCE(r.cost, 0) AS cost,
+        CASE WHEN r.cost IS NULL AND r.status IN ('completed', 'canceled') THEN 1 ELSE 0 END AS uncosted
+    FROM ledger_proxyrequest r JOIN paywalls_paywall p ON p.id = r.paywall_id
+    WHERE r.status <> 'started'
+    UNION ALL
+    SELECT e.tenant_id, date_trunc('hour', e.timestamp, 'UTC'), COALESCE(u.external_id, ''),
+        1, 0, 0, e.input_tokens, e.cache_read_tokens, e.cache_write_tokens, e.output_tokens,
+        CASE WHEN e.state = 'billed' THEN e.amount ELSE 0 END, COALESCE(e.cost, 0),
+        CASE WHEN e.cost IS NULL THEN 1 ELSE 0 END
+    FROM ledger_usageevent e LEFT JOIN paywalls_enduser u ON u.id = e.user_id
+"""
+_MEASURES = ", ".join(MEASURES)
+_SUMS = f"ARRAY[{', '.join(f'SUM({name})::bigint' for name in MEASURES)}] AS sums"
+_ZEROS = f"array_fill(0::bigint, ARRAY[{len(MEASURES)}])"
+# Where raw rows have been forgotten there is nothing to compare with.
+_PROVABLE = "hour > COALESCE((SELECT forgotten_until FROM ledger_rawhorizon), '-infinity')"
+_DAY = "(hour AT TIME ZONE 'UTC')::date"
 
 RULES = [
     Rule(
@@ -201,11 +229,140 @@ RULES = [
         """,
     ),
     Rule(
+        "a charge or refund of a shared wallet is shared out to the nano",
+        f"""
+        SELECT t.id, t.amount, COALESCE(abs(s.amount), 0)
+        FROM ledger_transfer t
+        JOIN ledger_account a ON a.id = t.wallet_id
+        JOIN paywalls_enduser u ON u.id = a.user_id
+        LEFT JOIN ledger_split s ON s.transfer_id = t.id
+        WHERE u.paywall_id = '{WALLETS}' AND t.kind IN ('usage', 'charge', 'refund')
+            AND s.amount IS DISTINCT FROM CASE WHEN t.kind = 'refund' THEN -t.amount ELSE t.amount END
+        """,  # noqa: S608
+    ),
+    Rule(
+        "a settlement credits the sum of its splits",
+        """
+        SELECT s.id, COALESCE(p.total, 0), COALESCE(t.balance_after - t.balance_before, 0)
+        FROM ledger_settlement s
+        LEFT JOIN (
+            SELECT settlement_id, SUM(earned) AS total FROM ledger_split
+            WHERE settlement_id IS NOT NULL GROUP BY settlement_id
+        ) p ON p.settlement_id = s.id
+        LEFT JOIN ledger_transfer t ON t.source = 'settlement:' || replace(s.id::text, '-', '')
+        WHERE s.amount <> COALESCE(p.total, 0) OR s.amount <> COALESCE(t.balance_after - t.balance_before, 0)
+        """,
+    ),
+    Rule(
+        "a withdrawal has left the earnings, but for one that was refused",
+        """
+        SELECT w.id, CASE WHEN w.state = 'refused' THEN 0 ELSE w.amount END, COALESCE(t.total, 0)
+        FROM ledger_withdrawal w
+        LEFT JOIN LATERAL (
+            SELECT SUM(balance_before - balance_after) AS total FROM ledger_transfer
+            WHERE source IN (
+                'withdrawal:' || replace(w.id::text, '-', ''),
+                'withdrawal:' || replace(w.id::text, '-', '') || ':refused'
+            )
+        ) t ON true
+        WHERE COALESCE(t.total, 0) <> CASE WHEN w.state = 'refused' THEN 0 ELSE w.amount END
+        """,
+    ),
+    Rule(
+        "a connection's day is what was held or charged through it",
+        """
+        SELECT c.id, COALESCE(h.total, 0) + COALESCE(t.total, 0), c.day_used
+        FROM paywalls_connection c
+        LEFT JOIN (
+            SELECT connection_id, counted_on, SUM(CASE state WHEN 'open' THEN amount ELSE captured END) AS total
+            FROM ledger_hold WHERE connection_id IS NOT NULL GROUP BY connection_id, counted_on
+        ) h ON h.connection_id = c.id AND h.counted_on = c.window_day
+        LEFT JOIN (
+            SELECT s.connection_id, (s.created_at AT TIME ZONE 'UTC')::date AS day, SUM(s.amount) AS total
+            FROM ledger_split s JOIN ledger_transfer t ON t.id = s.transfer_id
+            WHERE t.kind = 'charge' AND NOT EXISTS (SELECT 1 FROM ledger_hold WHERE id = t.request_id)
+            GROUP BY 1, 2
+        ) t ON t.connection_id = c.id AND t.day = c.window_day
+        WHERE c.window_day IS NOT NULL AND c.day_used <> COALESCE(h.total, 0) + COALESCE(t.total, 0)
+        """,
+    ),
+    Rule(
+        "what Stripe took, less what it took back, is what it credited",
+        """
+        SELECT a.id, COALESCE(p.total, 0), COALESCE(t.total, 0)
+        FROM ledger_account a
+        LEFT JOIN (
+            SELECT w.tenant_id, SUM(p.credited - p.reversed) AS total
+            FROM ledger_stripepayment p JOIN ledger_account w ON w.id = p.wallet_id GROUP BY w.tenant_id
+        ) p ON p.tenant_id = a.tenant_id
+        LEFT JOIN (
+            SELECT s.id, SUM(CASE WHEN m.debit_account_id = s.id THEN m.amount ELSE -m.amount END) AS total
+            FROM ledger_transfer m
+            JOIN ledger_account s ON s.kind = 'stripe' AND s.id IN (m.debit_account_id, m.credit_account_id)
+            GROUP BY s.id
+        ) t ON t.id = a.id
+        WHERE a.kind = 'stripe' AND COALESCE(p.total, 0) <> COALESCE(t.total, 0)
+        """,
+    ),
+    Rule(
+        "a payment of Stripe has one credit of just its amount",
+        """
+        SELECT p.object_id, p.credited, COALESCE(t.amount, 0)
+        FROM ledger_stripepayment p
+        LEFT JOIN ledger_transfer t ON t.source = 'stripe:' || p.object_id AND t.wallet_id = p.wallet_id
+        WHERE t.amount IS DISTINCT FROM p.credited
+        """,
+    ),
+    Rule(
+        "a checkout that was paid has a payment of just its amount",
+        """
+        SELECT c.session_id, CASE WHEN c.state = 'done' THEN c.amount ELSE 0 END, COALESCE(p.amount, 0)
+        FROM ledger_stripecheckout c LEFT JOIN ledger_stripepayment p ON p.object_id = c.session_id
+        WHERE c.purpose = 'payment'
+            AND CASE WHEN c.state = 'done' THEN c.amount ELSE 0 END <> COALESCE(p.amount, 0)
+        """,
+    ),
+    Rule(
         "a wallet is marked low just while it is",
         """
         SELECT id, COALESCE(posted < low_balance, false), is_low FROM ledger_account
         WHERE is_low <> COALESCE(posted < low_balance, false)
         """,
+    ),
+    Rule(
+        "roll-ups and increments are the raw rows, hour by hour",
+        f"""
+        WITH raw AS (
+            SELECT tenant_id, hour, {_SUMS} FROM ({_RAW}) rows WHERE {_PROVABLE} GROUP BY 1, 2
+        ), summed AS (
+            SELECT tenant_id, hour, {_SUMS} FROM (
+                SELECT tenant_id, hour, {_MEASURES} FROM ledger_usagehour
+                UNION ALL SELECT tenant_id, hour, {_MEASURES} FROM ledger_usageincrement
+            ) rows WHERE {_PROVABLE} GROUP BY 1, 2
+        )
+        SELECT concat_ws(' ', tenant_id, hour), raw.sums, summed.sums
+        FROM raw FULL JOIN summed USING (tenant_id, hour)
+        WHERE COALESCE(raw.sums, {_ZEROS}) <> COALESCE(summed.sums, {_ZEROS})
+        """,  # noqa: S608
+    ),
+    Rule(
+        "users' roll-ups and increments are the raw rows, day by day",
+        f"""
+        WITH raw AS (
+            SELECT tenant_id, {_DAY} AS day, user_id, {_SUMS} FROM ({_RAW}) rows WHERE user_id <> ''
+            GROUP BY 1, 2, 3
+        ), summed AS (
+            SELECT tenant_id, day, user_id, {_SUMS} FROM (
+                SELECT tenant_id, day, user_id, {_MEASURES} FROM ledger_usageday
+                UNION ALL
+                SELECT tenant_id, {_DAY}, user_id, {_MEASURES} FROM ledger_usageincrement WHERE user_id <> ''
+            ) rows GROUP BY 1, 2, 3
+        )
+        SELECT concat_ws(' ', tenant_id, day, user_id), raw.sums, summed.sums
+        FROM raw FULL JOIN summed USING (tenant_id, day, user_id)
+        WHERE day > COALESCE((SELECT forgotten_until AT TIME ZONE 'UTC' FROM ledger_rawhorizon), '-infinity')
+            AND COALESCE(raw.sums, {_ZEROS}) <> COALESCE(summed.sums, {_ZEROS})
+        """,  # noqa: S608
     ),
 ]
 

@@ -25,6 +25,10 @@ class Limits:
             defaults.month if self.month is None else self.month,
         )
 
+    def within(self, others: "Limits") -> "Limits":
+        """The smaller one of each."""
+        return Limits(_smaller(self.day, others.day), _smaller(self.month, others.month))
+
 
 NO_LIMITS = Limits()
 
@@ -71,6 +75,10 @@ class Windows:
 
 # The windows of a wallet that has never spent.
 UNUSED = Windows()
+
+
+def _smaller(one: int | None, other: int | None) -> int | None:
+    return min((limit for limit in (one, other) if limit is not None), default=None)
 
 
 def _midnight(day: date) -> datetime:

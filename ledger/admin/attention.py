@@ -8,20 +8,34 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from config.admin import OperatorAdmin, SettingsAdmin, action
+from config.admin import INSTALLATION, OperatorAdmin, SettingsAdmin, action
 from config.admin.base import ReadOnlyMixin
 from config.admin.columns import badge, link, moment, money
-from config.admin.filters import ChoicesRadioFilter, MadeBetween
+from config.admin.filters import ChoicesRadioFilter, MadeBetween, RadioFilter
 from config.admin.forms import DollarField
 from ledger import alerts, reconciliation
 from ledger.errors import Refusal
 from ledger.models import OperatorAlert, ReconciliationItem
+from paywalls.roles import Can
+
+
+class ResolvedFilter(RadioFilter):
+    title = "resolved"
+    parameter_name = "resolved"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("no", "No"), ("yes", "Yes")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[OperatorAlert]) -> QuerySet[OperatorAlert]:
+        known = self.value() in ("no", "yes")
+        return queryset.filter(resolved_at__isnull=self.value() == "no") if known else queryset
 
 
 @admin.register(OperatorAlert)
 class OperatorAlertAdmin(ReadOnlyMixin, OperatorAdmin):
     """Raised by the product. An operator resolves it; where the cause is still there it opens anew."""
 
+    tenant_path = INSTALLATION
     list_display = (
         "kind",
         moment("created_at", "opened"),
@@ -29,19 +43,16 @@ class OperatorAlertAdmin(ReadOnlyMixin, OperatorAdmin):
         moment("resolved_at"),
         "resolved_by",
     )
-    list_filter = (("kind", ChoicesRadioFilter), ("created_at", MadeBetween))
+    list_filter = (ResolvedFilter, ("kind", ChoicesRadioFilter), ("created_at", MadeBetween))
     fields = ("kind", "text", moment("created_at"), moment("seen_at"), moment("resolved_at"), "resolved_by")
     actions = ("resolve",)
 
-    @action(description="Resolve", permissions=["resolve"])
+    @action(description="Resolve", permissions=["settings"])
     def resolve(self, request: HttpRequest, queryset: QuerySet[OperatorAlert]) -> None:
         for alert in queryset:
             if alerts.resolve_alert(alert, actor=request.user.get_username()):
                 _log(request, alert, "Resolved.")
                 self.message_user(request, f"{alert}: resolved.", messages.SUCCESS)
-
-    def has_resolve_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("ledger.change_operatoralert")
 
 
 class ReconciliationForm(forms.ModelForm):
@@ -58,6 +69,8 @@ class ReconciliationForm(forms.ModelForm):
 class ReconciliationItemAdmin(SettingsAdmin):
     """Requests of which nobody knows how they ended. Saving an open one closes it."""
 
+    tenant_path = "hold__account__tenant"
+    needs = Can.MONEY
     form = ReconciliationForm
     list_display = (
         "__str__",

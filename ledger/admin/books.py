@@ -5,12 +5,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 
 from config import ids
-from config.admin import ReadOnlyAdmin, display
+from config.admin import ReadOnlyAdmin, action, display
 from config.admin.columns import (
     anchor,
     badge,
@@ -24,8 +25,10 @@ from config.admin.columns import (
     page_of,
     public_id,
 )
+from config.admin.exporting import ExportedRows, dollars
 from config.admin.filters import AutocompleteSelectFilter, ChoicesRadioFilter, MadeBetween
-from ledger.models import Account, Hold, Lot, Transfer
+from ledger.admin import refunds
+from ledger.models import Account, Hold, Lot, ProxyRequest, Transfer
 
 # Wallets that a search by an end user's id goes through at the most (the id may be known to many paywalls).
 _WALLETS_FOUND = 100
@@ -44,7 +47,8 @@ class WalletRows(ReadOnlyAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         if not term:
             return queryset, False
-        wallets = Account.objects.filter(user__external_id=term).values_list("pk", flat=True)[:_WALLETS_FOUND]
+        mine = self.visible(request, Account).filter(user__external_id=term)
+        wallets = mine.values_list("pk", flat=True)[:_WALLETS_FOUND]
         found = Q(**{f"{self.wallet_field}__in": list(wallets)})
         for field in self.search_fields:
             found |= Q(**{field: term})
@@ -53,6 +57,7 @@ class WalletRows(ReadOnlyAdmin):
 
 @admin.register(Account)
 class AccountAdmin(ReadOnlyAdmin):
+    tenant_path = "tenant"
     list_display = (
         "owner",
         "type",
@@ -125,7 +130,19 @@ class AccountAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Transfer)
-class TransferAdmin(WalletRows):
+class TransferAdmin(ExportedRows, WalletRows):
+    export_columns = {
+        "activity_id": lambda row: row.public_id,
+        "created_at": lambda row: row.created_at,
+        "kind": lambda row: row.kind,
+        "user": lambda row: row.wallet.user.external_id if row.wallet.user else "",
+        "paywall": lambda row: row.wallet.user.paywall.name if row.wallet.user else "",
+        "amount": dollars(lambda row: row.balance_after - row.balance_before),
+        "balance_after": dollars(lambda row: row.balance_after),
+        "request_id": lambda row: ids.public("request", row.request_id) if row.request_id else "",
+        "source": lambda row: row.source,
+    }
+    tenant_path = "tenant"
     wallet_field = "wallet"
     list_display = (
         public_id(),
@@ -152,6 +169,7 @@ class TransferAdmin(WalletRows):
     list_select_related = ("wallet__user__paywall",)
     search_fields = ("source__startswith",)
     search_help_text = f"{_USER_SEARCH}, the beginning of a source, or an id such as act_…, req_… or usr_…"
+    actions_detail = ("refund", "reverse")
     id_lookups = {"activity": "pk", "request": "request_id", "user": "wallet__user", "tenant": "tenant"}
     fieldsets = (
         (
@@ -179,6 +197,14 @@ class TransferAdmin(WalletRows):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("tenant", "wallet__user__paywall")
 
+    @action(description="Refund", icon="undo", permissions=["money"])
+    def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return refunds.refund(self, request, get_object_or_404(self.get_queryset(request), pk=object_id))
+
+    @action(description="Take back", icon="remove_circle", permissions=["money"])
+    def reverse(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return refunds.reverse(self, request, get_object_or_404(self.get_queryset(request), pk=object_id))
+
     @admin.display(description="amount", ordering="amount")
     def change_money(self, transfer: Transfer) -> str:
         """What the wallet gained or paid."""
@@ -191,12 +217,16 @@ class TransferAdmin(WalletRows):
 
     @admin.display(description="request")
     def charged_request(self, transfer: Transfer) -> str | None:
-        """The request that was charged, with its hold."""
+        """The request that was charged, and its hold."""
         if transfer.request_id is None:
             return None
         name = ids.public("request", transfer.request_id)
+        asked = ProxyRequest.objects.filter(pk=transfer.request_id).first()
         hold = Hold.objects.filter(pk=transfer.request_id).first()
-        return anchor(page_of(hold), name) if hold else code(name)
+        links = [anchor(page_of(asked), name) if asked else code(name)]
+        if hold:
+            links.append(anchor(page_of(hold), "its hold"))
+        return mark_safe(" · ".join(links))  # noqa: S308 (made of escaped parts)
 
     @admin.display(description="lots")
     def burnt(self, transfer: Transfer) -> str | None:
@@ -214,6 +244,7 @@ class TransferAdmin(WalletRows):
 
 @admin.register(Hold)
 class HoldAdmin(WalletRows):
+    tenant_path = "account__tenant"
     list_display = (
         public_id(),
         moment("created_at"),
@@ -236,6 +267,7 @@ class HoldAdmin(WalletRows):
         link("account", "wallet"),
         money("amount", "held"),
         money("captured"),
+        "asked",
         "transfers",
         moment("created_at"),
         moment("expires_at"),
@@ -244,6 +276,12 @@ class HoldAdmin(WalletRows):
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """Not empty, or there would be no search box; `search_words` looks by the owner."""
         return ("account__user__external_id__exact",)
+
+    @admin.display(description="request")
+    def asked(self, hold: Hold) -> str | None:
+        """The request that it was for."""
+        request = ProxyRequest.objects.filter(pk=hold.pk).first()
+        return anchor(page_of(request), str(request)) if request else None
 
     @admin.display(description="transfers")
     def transfers(self, hold: Hold) -> str | None:
@@ -255,6 +293,7 @@ class HoldAdmin(WalletRows):
 
 @admin.register(Lot)
 class LotAdmin(WalletRows):
+    tenant_path = "account__tenant"
     list_display = (
         "name",
         moment("created_at"),

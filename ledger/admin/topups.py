@@ -11,6 +11,7 @@ from ledger.models import TopUpLink
 
 @admin.register(TopUpLink)
 class TopUpLinkAdmin(ReadOnlyAdmin):
+    tenant_path = "user__paywall__tenant"
     list_display = (
         public_id(),
         moment("created_at"),

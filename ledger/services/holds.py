@@ -8,8 +8,9 @@ from django.db import connection
 
 from ledger.errors import HoldNotOpen, Refusal
 from ledger.models import Hold, Transfer
-from ledger.operations import Capture, Operation, PlaceHold, Release, Resolved, Sweep
+from ledger.operations import Capture, Operation, PlaceHold, Release, RequestEvent, Resolved, Sweep
 from ledger.posting import post, post_one
+from ledger.requests import RequestFacts
 from ledger.windows import NO_LIMITS, Limits
 from paywalls.users import UserRef
 
@@ -50,13 +51,20 @@ def release(held: Hold) -> Resolved:
 
 
 def settle(
-    wallet: uuid.UUID, hold_id: uuid.UUID, amount: int, *, metadata: dict[str, Any] | None = None
+    wallet: uuid.UUID,
+    hold_id: uuid.UUID,
+    amount: int,
+    *,
+    metadata: dict[str, Any] | None = None,
+    events: Sequence[RequestEvent] = (),
+    request: RequestFacts | None = None,
 ) -> Resolved:
     """Charge a request of the gateway whose settlement comes late: its hold may have expired by now.
 
     Once: what was settled before is answered again. Raises HoldNotOpen where it was released.
     """
-    done = post_one(Capture(wallet, hold_id, amount, f"usage:{hold_id.hex}", metadata or {}))
+    source = f"usage:{hold_id.hex}"
+    done = post_one(Capture(wallet, hold_id, amount, source, metadata or {}, tuple(events), request=request))
     assert isinstance(done, Resolved)
     return done
 

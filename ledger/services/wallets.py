@@ -9,6 +9,7 @@ from ledger.models import Account, AutoTopUp
 from ledger.operations import Configure, Move, Opened, OpenWallet, Receipt
 from ledger.posting import post_one, post_receipt
 from ledger.windows import NO_LIMITS, Limits
+from paywalls import connections
 from paywalls.models import EndUser
 from paywalls.users import UserRef
 
@@ -36,6 +37,16 @@ def ensure_user(user: UserRef) -> EndUser:
         post_one(OpenWallet(user))
         found = EndUser.objects.get(paywall_id=user.paywall_id, external_id=user.external_id)
     return found
+
+
+def payer_of(user: UserRef) -> EndUser:
+    """The end user whose wallet pays for this one: in shared mode that of the wallet user, else as `ensure_user`.
+
+    Raises NotConnected, UnknownPaywall or Contention.
+    """
+    if connection := connections.live(user):
+        return connection.wallet_user.user
+    return ensure_user(user)
 
 
 def configure_wallet(user: UserRef, settings: WalletSettings) -> None:

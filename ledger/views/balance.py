@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config import ids, money
 from config.openapi import IDEMPOTENCY_KEY, USER_HEADERS, errors
 from ledger import queries, services, topups
-from ledger.errors import InsufficientFunds, SpendLimitReached
+from ledger.errors import Blocked, NotConnected
 from ledger.operations import Receipt
 from ledger.serializers.fields import UserQuery
 from ledger.serializers.movements import (
@@ -19,11 +19,20 @@ from ledger.serializers.movements import (
     MovementRequest,
     TopUpAnswer,
 )
-from ledger.views.base import MoneyView, PaywallView
+from ledger.views.base import UNPAID, MoneyView, PaywallView
+from paywalls import connections
 from paywalls.users import UserRef
+
+RETURN_URL = OpenApiParameter(
+    "returnUrl",
+    str,
+    description="Where in your app the end user goes on afterwards; the paywall must allow its origin.",
+)
 
 
 class BalanceView(PaywallView):
+    for_end_users = True
+
     @extend_schema(
         operation_id="getBalance",
         summary="What an end user can spend",
@@ -38,17 +47,29 @@ class BalanceView(PaywallView):
 
 
 class TopUpView(PaywallView):
+    for_end_users = True
+
     @extend_schema(
         operation_id="getTopUpLink",
         summary="A link where an end user adds money",
         tags=["User"],
-        parameters=[UserQuery, *USER_HEADERS],
+        parameters=[UserQuery, RETURN_URL, *USER_HEADERS],
         responses={200: OpenApiResponse(TopUpAnswer, "The link."), **errors(400, 401, 503)},
     )
     def get(self, request: Request) -> Response:
-        """The link is the user's own, expires, and pays once. Asking again gives the same one for a while."""
-        user = services.ensure_user(self.user_ref(request.query_params.get("user")))
-        return Response({"url": topups.link_for(user)})
+        """The link is the user's own, expires, and pays once. Asking again gives the same one for a while.
+
+        In shared mode it fills their wallet; of a user who isn't connected yet it is where they connect.
+        With `returnUrl` the top-up page leads back there once it is paid.
+        """
+        user = self.user_ref(request.query_params.get("user"))
+        try:
+            if services.payer_of(user).blocked_at:
+                raise Blocked
+            url = topups.link_of(user, request.query_params.get("returnUrl", ""))
+        except NotConnected:
+            url = connections.link_for(user)
+        return Response({"url": url})
 
 
 class DepositView(MoneyView):
@@ -65,6 +86,7 @@ class DepositView(MoneyView):
     )
     def post(self, request: Request) -> Response:
         """Default mode only. Without an Idempotency-Key every request is a deposit of its own."""
+        self.check_mode()
         user, asked = _movement(self)
 
         def effect(source: str) -> dict[str, Any]:
@@ -99,7 +121,7 @@ class ChargeView(MoneyView):
 
         try:
             return self.once("charge", {"user": user.external_id, **asked}, effect)
-        except (InsufficientFunds, SpendLimitReached) as refusal:
+        except UNPAID as refusal:
             return self.unpaid(user, refusal)
 
 

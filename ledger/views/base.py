@@ -8,18 +8,28 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from config.errors import ApiError, Conflict, Unavailable
-from ledger import idempotency, services, topups
+from ledger import idempotency, topups
 from ledger.errors import (
     BalanceTooLarge,
+    Blocked,
     Contention,
     HoldNotOpen,
     InsufficientFunds,
+    NotConnected,
     SourceReused,
     SpendLimitReached,
 )
-from paywalls import identity
+from paywalls import callers, connections
+from paywalls.authentication import KeyHolder
+from paywalls.callers import CallerRules
+from paywalls.errors import UserBlocked
 from paywalls.models import Paywall
 from paywalls.users import UserRef
+from paywalls.wording import Case, Wording
+
+# Why a user can't pay, in a way that they can mend.
+UNPAID = (InsufficientFunds, NotConnected, SpendLimitReached)
+Unpaid = InsufficientFunds | NotConnected | SpendLimitReached
 
 
 class PaywallView(APIView):
@@ -29,17 +39,25 @@ class PaywallView(APIView):
         assert isinstance(self.request.auth, Paywall)
         return self.request.auth
 
+    def is_shared(self) -> bool:
+        """Whether its users' balances are their wallets."""
+        return self.paywall().mode == Paywall.Mode.SHARED
+
     def user_ref(self, explicit: str | None) -> UserRef:
-        """The end user of this request. Raises identity.MissingUser or InvalidUser."""
-        named = (self.request.headers.get(name) for name in identity.USER_HEADERS)
+        """The end user of this request. Raises identity.MissingUser, InvalidUser or callers.AnotherUser."""
+        named = (self.request.headers.get(name) for name in CallerRules.of(self.paywall()).user_headers)
         # Django reads header bytes as Latin-1; this gives the bytes back.
         raw = (value.encode("latin-1") if value is not None else None for value in named)
-        return UserRef(self.paywall().id, identity.resolve(explicit, raw))
+        holder = self.request.user
+        subject = holder.user if isinstance(holder, KeyHolder) else None
+        return UserRef(self.paywall().id, callers.user_of(subject, explicit, raw))
 
     def handle_exception(self, exc: Exception) -> Response:
         match exc:
             case Contention():
                 exc = Unavailable("The ledger is busy. Nothing was done; send the same request again.")
+            case Blocked():
+                exc = UserBlocked(self.paywall().name)
             case BalanceTooLarge():
                 exc = ApiError(f"amount: {exc}", param="amount", code="balance_too_large")
             case SourceReused():
@@ -54,17 +72,15 @@ class MoneyView(PaywallView):
 
     def check_mode(self) -> None:
         """Raises ApiError where this paywall's balances are not the app's to change."""
-        mode = self.paywall().mode
-        if mode != Paywall.Mode.DEFAULT:
+        if self.is_shared():
             raise ApiError(
-                f"This paywall is in {mode} mode: the API can't change its balances.",
+                "This paywall is in shared mode: its users' balances are their wallets, not the API's to change.",
                 status=403,
                 code="wrong_mode",
             )
 
     def read(self, serializer: type[Serializer[Any]]) -> dict[str, Any]:
         """What the body says. Raises ApiError or ValidationError."""
-        self.check_mode()
         body = serializer(data=self.request.data)
         body.is_valid(raise_exception=True)
         return dict(body.validated_data)
@@ -81,11 +97,14 @@ class MoneyView(PaywallView):
         headers = {"Idempotent-Replayed": "true"} if answer.replayed else {}
         return Response(answer.body, status=answer.status, headers=headers)
 
-    def unpaid(self, user: UserRef, refusal: InsufficientFunds | SpendLimitReached) -> Response:
+    def unpaid(self, user: UserRef, refusal: "Unpaid") -> Response:
         """The answer where a user can't pay: 200, with a message to show as it is."""
         if isinstance(refusal, SpendLimitReached):
             message = f"Your spending limit for {self.paywall().name} is reached: {refusal}."
+        elif isinstance(refusal, NotConnected):
+            url = connections.link_for(user)
+            message = Wording.of(self.paywall()).text(Case.AUTHORIZATION_REQUIRED, url)
         else:
-            url = topups.link_for(services.ensure_user(user))
-            message = topups.invitation(self.paywall().name, url)
+            url = topups.link_of(user)
+            message = Wording.of(self.paywall()).text(Case.INSUFFICIENT_FUNDS, url)
         return Response({"success": False, "message": message})

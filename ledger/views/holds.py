@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import Q
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,7 +11,6 @@ from config import ids, money
 from config.errors import ApiError, NotFound
 from config.openapi import IDEMPOTENCY_KEY, USER_HEADERS, errors
 from ledger import services
-from ledger.errors import InsufficientFunds, SpendLimitReached
 from ledger.models import Hold, Transfer
 from ledger.serializers.holds import (
     CaptureAnswer,
@@ -19,7 +19,7 @@ from ledger.serializers.holds import (
     HoldRequest,
     ReleaseAnswer,
 )
-from ledger.views.base import MoneyView
+from ledger.views.base import UNPAID, MoneyView
 
 HOLD_ID = OpenApiParameter("hold_id", str, OpenApiParameter.PATH, description="Such as `hld_018f…`.")
 
@@ -50,7 +50,7 @@ class HoldsView(MoneyView):
 
         try:
             return self.once("hold", {"user": user.external_id, **asked}, effect)
-        except (InsufficientFunds, SpendLimitReached) as refusal:
+        except UNPAID as refusal:
             return self.unpaid(user, refusal)
 
 
@@ -63,7 +63,9 @@ class _HoldView(MoneyView):
             key = ids.parse("hold", public_id)
         except ValueError:
             raise NotFound("There is no such hold.") from None
-        mine = Hold.objects.filter(kind=Hold.Kind.APP, account__user__paywall=self.paywall())
+        paywall = self.paywall()
+        of_paywall = Q(connection__paywall=paywall) if self.is_shared() else Q(account__user__paywall=paywall)
+        mine = Hold.objects.filter(of_paywall, kind=Hold.Kind.APP)
         found = mine.filter(pk=key).first()
         if found is None:
             raise NotFound("There is no such hold.")
@@ -117,7 +119,6 @@ class ReleaseView(_HoldView):
     )
     def post(self, request: Request, hold_id: str) -> Response:
         """Again changes nothing. A hold that was captured is refused with 409."""
-        self.check_mode()
         hold = self.hold(hold_id)
 
         def effect(source: str) -> dict[str, Any]:

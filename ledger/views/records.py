@@ -1,6 +1,5 @@
 """Reading the books: an end user's transactions, and a paywall's ledger as a file."""
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from django.http import StreamingHttpResponse
@@ -10,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config import ids, money
-from config.db import in_thread
+from config.db import from_threads
 from config.openapi import USER_HEADERS, errors
 from ledger import export, queries
 from ledger.models import Transfer
@@ -72,16 +71,10 @@ class ExportView(PaywallView):
         chunks = export.chunks(selection, asked["format"])
         media_type = {"csv": "text/csv", "jsonl": "application/jsonl"}[asked["format"]]
         return StreamingHttpResponse(
-            _from_threads(chunks),
+            from_threads(chunks),
             content_type=f"{media_type}; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="ledger.{asked["format"]}"'},
         )
-
-
-async def _from_threads(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Each chunk is read in a thread when the client has taken the one before: a slow one holds no connection."""
-    while (chunk := await in_thread(next, chunks, None)) is not None:
-        yield chunk
 
 
 def _transaction(transfer: Transfer) -> dict[str, Any]:

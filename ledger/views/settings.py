@@ -23,10 +23,11 @@ class SettingsView(MoneyView):
         summary="An end user's limits and thresholds",
         tags=["User"],
         parameters=[UserQuery, *USER_HEADERS],
-        responses={200: OpenApiResponse(SettingsBody, "The settings."), **errors(400, 401, 503)},
+        responses={200: OpenApiResponse(SettingsBody, "The settings."), **errors(400, 401, 403, 503)},
     )
     def get(self, request: Request) -> Response:
         """Null is no limit, no threshold, no auto top-up."""
+        self.check_mode()
         user = self.user_ref(request.query_params.get("user"))
         return Response(_shown(services.wallet_settings(user)))
 
@@ -43,6 +44,7 @@ class SettingsView(MoneyView):
     )
     def put(self, request: Request) -> Response:
         """All of them: what is left out is none. A limit counts what the day or month (UTC) has cost so far."""
+        self.check_mode()
         body = self.read(SettingsRequest)
         topup = body.get("autoTopUp") or {}
         settings = WalletSettings(
