@@ -1,6 +1,7 @@
 """What is told: every event of the catalogue where it happens, with exactly its fields."""
 
 import ast
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,76 +12,47 @@ from config.money import NANO
 from ledger import services as ledger
 from ledger import topups
 from ledger.errors import InsufficientFunds
-from ledger.models import Hold, TopUpLink
+from ledger.models import Hold, Settlement, TopUpLink
 from ledger.services import WalletSettings
-from paywalls import events as paywall_events
-from paywalls import keys
+from paywalls import connections, keys, standing
 from paywalls import services as paywalls
-from paywalls.models import EndUser, Paywall
+from paywalls.models import AuthorizationRequest, EndUser, Paywall
 from paywalls.users import UserRef
-from tests.factories import make_model, make_paywall, make_provider, make_tenant
+from tests.factories import (
+    make_connection,
+    make_model,
+    make_paywall,
+    make_provider,
+    make_tenant,
+    make_wallet_user,
+)
 from webhooks import catalogue, services
 from webhooks.models import Event
 
 ROOT = Path(__file__).resolve().parent.parent
-
-# Whose feature isn't built yet: the payload stands ready (`paywalls/events.py`, `proxy/events.py`), nobody calls it.
-NOT_YET = {
-    "paywall.archived": "paywalls can't be archived yet",
-    "paywall.integration.connected": "there are no integrations yet",
-    "paywall.integration.disconnected": "there are no integrations yet",
-    "paywall.integration.stripe.webhook.rotated": "there is no Stripe integration yet",
-    "paywall.authorization.requested": "users can't connect yet",
-    "paywall.authorization.completed": "users can't connect yet",
-    "paywall.authorization.declined": "users can't connect yet",
-    "paywall.authorization.revoked": "users can't disconnect yet",
-}
-
-# The function that emits each of those, so that its first caller is noticed.
-_READY = {
-    "paywall.archived": "archived",
-    "paywall.integration.connected": "integration_connected",
-    "paywall.integration.disconnected": "integration_disconnected",
-    "paywall.integration.stripe.webhook.rotated": "stripe_webhook_rotated",
-    "paywall.authorization.requested": "authorization_requested",
-    "paywall.authorization.completed": "authorization_completed",
-    "paywall.authorization.declined": "authorization_declined",
-    "paywall.authorization.revoked": "authorization_revoked",
-}
 
 
 def test_there_are_the_contracts_27() -> None:
     assert len(catalogue.ALL.keys() - {catalogue.LOW}) == 27
 
 
-def _strings_and_calls() -> tuple[set[str], set[str]]:
-    """Every event key, and every function called on a module named `events`, in the product's own code."""
-    strings, calls = set(), set()
+def _strings() -> set[str]:
+    """Every event key in the product's own code."""
+    strings = set()
     for app in ("ledger", "paywalls", "proxy"):
         for path in (ROOT / app).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 match node:
                     case ast.Constant(value=str(text)) if text.startswith("paywall."):
                         strings.add(text)
-                    case ast.Call(func=ast.Attribute(value=ast.Name(id=module), attr=name)) if (
-                        "events" in module
-                    ):
-                        calls.add(name)
-    return strings, calls
+    return strings
 
 
 def test_every_event_is_emitted_somewhere_and_nothing_else_is() -> None:
-    strings, _ = _strings_and_calls()
+    strings = _strings()
     spelled = {text for text in strings if text in catalogue.ALL or text.count(".") > 1}
     spelled |= {f"paywall.authorization.{end}" for end in ("requested", "completed", "declined", "revoked")}
     assert spelled - {"paywall.authorization."} == set(catalogue.ALL)
-
-
-def test_the_list_of_what_is_not_built_yet_is_true() -> None:
-    _, calls = _strings_and_calls()
-    assert NOT_YET.keys() == _READY.keys()
-    called = {key for key, function in _READY.items() if function in calls}
-    assert called == set(), "these are emitted now: take them off NOT_YET, and let the story see them"
 
 
 @pytest.fixture
@@ -196,6 +168,55 @@ class TestMoney:
         assert (completed[1]["checkoutSessionId"], completed[1]["amount"]) == (link.public_id, 5)
 
 
+class TestConnections:
+    @pytest.fixture
+    def shared(self, transactional_db: None) -> Paywall:
+        """A shared paywall, to whose every event somebody listens."""
+        made = make_paywall(mode="shared")
+        services.create(made.pk, url="https://example.com/hook", events=["*"])
+        return made
+
+    def test_asked_approved_and_revoked(self, shared: Paywall) -> None:
+        person = make_wallet_user()
+        url = connections.link_for(alice(shared))
+        user, request = EndUser.objects.get(paywall=shared), AuthorizationRequest.objects.get()
+        made = connections.approve(request, person, None)
+        connections.end(made)
+        who = {"externalUserId": "alice", "walletUserId": user.public_id}
+        assert told() == [
+            (
+                "paywall.authorization.requested",
+                {**who, "requestId": request.public_id, "approvalUrl": url, "mode": "shared"},
+            ),
+            ("paywall.authorization.completed", {**who, "connectionId": made.public_id}),
+            ("paywall.authorization.revoked", who),
+        ]
+
+    def test_declined_with_its_reason(self, shared: Paywall) -> None:
+        connections.link_for(alice(shared))
+        connections.decline(AuthorizationRequest.objects.get(), None, "too dear")
+        type, data = told()[-1]
+        assert (type, data["reason"]) == ("paywall.authorization.declined", "too dear")
+
+    def test_a_charge_is_completed_by_its_settlement(self, shared: Paywall, settings: Any) -> None:
+        settings.PLATFORM_FEE_PERCENT = Decimal(10)
+        make_connection(alice(shared), make_wallet_user(balance=NANO))
+        receipt = ledger.charge(alice(shared), NANO // 4, source="charge:1")
+        type, data = told()[-1]
+        assert (type, data["amount"], data["processingFeeAmount"]) == (
+            "paywall.balance.charge.created",
+            0.25,
+            0.025,
+        )
+        ledger.settle_earnings()
+        type, data = told()[-1]
+        assert (type, data["activityId"]) == (
+            "paywall.balance.charge.completed",
+            f"act_{receipt.transfer_id.hex}",
+        )
+        assert data["settlementReference"] == Settlement.objects.get().public_id
+
+
 class TestSettings:
     def test_what_changed_is_named(self, paywall: Paywall) -> None:
         paywalls.update_paywall(paywall, name="Renamed", trial_credit=2 * NANO)
@@ -224,7 +245,7 @@ class TestSettings:
 
     def test_a_replaced_key(self, paywall: Paywall) -> None:
         keys.issue_key(paywall)
-        plain = keys.replace_key(paywall.keys.get(), actor_type="operator", actor_id="admin")
+        plain = keys.rotate_key(paywall.keys.get(), actor_type="operator", actor_id="admin")
         assert plain
         assert told() == [
             (
@@ -233,16 +254,11 @@ class TestSettings:
             )
         ]
 
-
-def test_what_later_features_will_tell_has_the_catalogues_fields(paywall: Paywall) -> None:
-    user = ledger.ensure_user(alice(paywall))
-    who = (paywall.pk, user.pk, user.external_id)
-    paywall_events.archived(paywall.pk, "moved")
-    paywall_events.integration_connected(paywall.pk, "posthog", "admin")
-    paywall_events.integration_disconnected(paywall.pk, "posthog", "admin")
-    paywall_events.stripe_webhook_rotated(paywall.pk, "we_1", "https://example.com/stripe", "42fa")
-    paywall_events.authorization_requested(*who, "req_1", "https://example.com/c/1", "shared")
-    paywall_events.authorization_completed(*who, "con_1")
-    paywall_events.authorization_declined(*who, "req_1", "declined")
-    paywall_events.authorization_revoked(*who)
-    assert {type for type, _ in told()} == NOT_YET.keys() | {"paywall.balance.trial.granted"}
+    def test_an_archived_paywall_and_its_return(self, paywall: Paywall) -> None:
+        assert standing.archive_paywall(paywall, " moved ")
+        assert not standing.archive_paywall(paywall, "again")
+        assert standing.restore_paywall(paywall)
+        assert not standing.restore_paywall(paywall)
+        archived, restored = told()
+        assert archived == ("paywall.archived", {"reason": "moved"})
+        assert restored[1]["changedFields"] == ["archived"]

@@ -1,15 +1,18 @@
 """A customer's whole story, as their endpoint sees it: every process real, every delivery signed."""
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import openai
 import pytest
 import standardwebhooks
 
-from tests.fake_upstream import DIE, FakeUpstream, chunk
+from tests import databases
+from tests.fake_upstream import DIE, DONE, FakeUpstream, chunk
 from tests.installation import Installation
 from tests.receiver import Receiver
 from tests.story import HELLO, deposit, document, pay
@@ -36,7 +39,11 @@ def upstream() -> Iterator[FakeUpstream]:
 
 @pytest.fixture(scope="module")
 def site(upstream: FakeUpstream) -> Iterator[Installation]:
-    with Installation.running(document(upstream), worker=True, env=ENV) as running:
+    both = document(upstream)
+    [acme] = both["paywalls"]
+    shared = {"name": "Oracle", "mode": "shared", "trial_credit": "0", "limits": {"requests_per_minute": 5}}
+    both["paywalls"].append(acme | shared)
+    with Installation.running(both, worker=True, env={**ENV, "SANDBOX_MAIL": "true"}) as running:
         yield running
 
 
@@ -51,8 +58,9 @@ def endpoint(site: Installation) -> Iterator["Endpoint"]:
 class Endpoint:
     """The customer's: subscribed to everything, verifying everything."""
 
-    def __init__(self, site: Installation, receiver: Receiver) -> None:
+    def __init__(self, site: Installation, receiver: Receiver, paywall: str = "Acme Chat") -> None:
         self._site = site
+        self._key = site.keys[paywall]
         self.receiver = receiver
         made = self.call("POST", "subscriptions", json={"url": receiver.url, "events": ["*"]})
         self.id = made["subscription"]["id"]
@@ -63,7 +71,7 @@ class Endpoint:
         answer = httpx.request(
             method,
             f"{self._site.url()}/v1/webhooks/{path}",
-            headers={"authorization": f"Bearer {self._site.key}"},
+            headers={"authorization": f"Bearer {self._key}"},
             **options,
         )
         assert answer.is_success, answer.text
@@ -122,7 +130,9 @@ def test_a_customers_story(site: Installation, upstream: FakeUpstream, endpoint:
         client.chat.completions.create(model="not/sold", messages=HELLO, user="alice")
     tells("paywall.proxy.request.blocked")
     with pytest.raises(openai.InternalServerError):
-        client.chat.completions.create(model="sandbox/error", messages=HELLO, user="alice")
+        client.chat.completions.create(
+            model="sandbox/error", messages=HELLO, user="alice", extra_headers={"x-paywall-reply": "error"}
+        )
     tells(STARTED, FAILED)
     upstream.streams(chunk({"content": "Once"}), 0.1, DIE)
     with pytest.raises(openai.APIError):
@@ -149,6 +159,114 @@ def test_a_customers_story(site: Installation, upstream: FakeUpstream, endpoint:
     }  # fmt: skip
 
 
+def test_a_shared_paywalls_story(site: Installation) -> None:
+    """Decline, connect, top up, refund, rotate, block, limit, disconnect, archive."""
+    client = site.client(api_key=site.keys["Oracle"])
+    seen: list[str] = []
+
+    def ask() -> str:
+        answer = client.chat.completions.create(model="sandbox/echo", messages=HELLO, user="carol")
+        return str(answer.choices[0].message.content)
+
+    with Receiver() as receiver, httpx.Client(follow_redirects=True) as browser:
+        endpoint = Endpoint(site, receiver, "Oracle")
+
+        def tells(*types: str) -> None:
+            assert endpoint.types(len(types)) == sorted(types)
+            seen.extend(types)
+
+        # She says no, then yes, and tops her wallet up from the chat.
+        link = link_in(ask())
+        tells("paywall.authorization.requested", "paywall.request.blocked")
+        submit(browser, browser.get(link), answer="decline", reason="Not today")
+        tells("paywall.authorization.declined")
+        link = link_in(ask())
+        tells("paywall.authorization.requested", "paywall.request.blocked")
+        here = urlsplit(link).path
+        page = browser.get(f"{site.url()}/wallet/sign-in", params={"next": here})
+        page = submit(browser, page, email="carol@home.test", next=here)
+        page = submit(browser, page, code=re.findall(r"code is (\d{6})", page.text)[0])
+        submit(browser, page, answer="approve", limit="")
+        tells("paywall.authorization.completed")
+        link = link_in(ask())
+        tells("paywall.balance.depleted", "paywall.balance.topup.link.created", "paywall.request.blocked")
+        pay(link)
+        tells("paywall.stripe.checkout.session.completed")
+        assert ask()
+        tells(STARTED, COMPLETED, CHARGED)
+        # The paywall's share of it becomes earnings, a few seconds later.
+        tells("paywall.balance.charge.completed")
+
+        # A refund is on her ledger; the catalogue has no event for one, so the next to come is the rotation's.
+        operate(site, "refund(Transfer.objects.filter(kind='usage').latest('id').pk, source='refund:carol')")
+        assert len(site.sql("SELECT 1 FROM ledger_transfer WHERE source = 'refund:carol'")) == 1
+
+        # Her app's operator acts, and she is too fast.
+        operate(
+            site, "rotate_key(paywall.keys.get(), actor_type='operator', actor_id='op', overlap_seconds=600)"
+        )
+        tells("paywall.secret.rotated")
+        operate(site, "block_user(user, 'abuse')")
+        with pytest.raises(openai.PermissionDeniedError):
+            ask()
+        tells("paywall.request.blocked")
+        operate(site, "unblock_user(user)")
+        with pytest.raises(openai.RateLimitError):
+            ask()
+        tells("paywall.usage.rate.limited")
+        left = httpx.post(
+            f"{site.url()}/v1/user/disconnect",
+            params={"user": "carol"},
+            headers={"authorization": f"Bearer {site.keys['Oracle']}"},
+        )
+        assert left.json()["success"]
+        tells("paywall.authorization.revoked")
+        operate(site, "archive_paywall(paywall, 'Sold')")
+        tells("paywall.archived")
+        with pytest.raises(openai.APIStatusError, match="410"):
+            ask()
+
+    assert set(seen) == {
+        STARTED, COMPLETED, CHARGED, "paywall.archived", "paywall.authorization.completed",
+        "paywall.authorization.declined", "paywall.authorization.requested", "paywall.authorization.revoked",
+        "paywall.balance.charge.completed", "paywall.balance.depleted", "paywall.balance.topup.link.created",
+        "paywall.request.blocked", "paywall.secret.rotated", "paywall.stripe.checkout.session.completed",
+        "paywall.usage.rate.limited",
+    }  # fmt: skip
+
+
+def submit(browser: httpx.Client, page: httpx.Response, **fields: str) -> httpx.Response:
+    """Send the form of a page as a browser would."""
+    assert page.is_success, page.text
+    [token, *_] = re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+    data = {"csrfmiddlewaretoken": token, **fields}
+    sent = browser.post(str(page.url), data=data, headers={"referer": str(page.url)})
+    assert sent.is_success, sent.text
+    return sent
+
+
+def link_in(text: str) -> str:
+    """The link of a paywall's answer."""
+    [link] = re.findall(r"https?://\S+", text)
+    return str(link)
+
+
+def operate(site: Installation, call: str) -> None:
+    """What an operator's button does, on the paywall "Oracle" and its user carol."""
+    done = site.manage(
+        "shell",
+        "--command",
+        "from ledger.models import Transfer\n"
+        "from ledger.services import refund\n"
+        "from paywalls.keys import rotate_key\n"
+        "from paywalls.models import EndUser, Paywall\n"
+        "from paywalls.standing import archive_paywall, block_user, unblock_user\n"
+        "paywall = Paywall.objects.get(name='Oracle')\n"
+        "user = EndUser.objects.get(paywall=paywall, external_id='carol')\n" + call,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_requests_and_charges_tell_of_the_same_request(site: Installation, endpoint: Endpoint) -> None:
     raw = site.client().chat.completions.with_raw_response.create(
         model="sandbox/echo", messages=HELLO, user="bob"
@@ -160,6 +278,26 @@ def test_requests_and_charges_tell_of_the_same_request(site: Installation, endpo
     assert events[CHARGED]["subject"] == {"type": "request", "id": request_id, "externalId": "bob"}
     [user] = site.sql("SELECT id FROM paywalls_enduser WHERE external_id = 'bob'")
     assert {event["data"]["walletUserId"] for event in events.values()} == {f"usr_{user['id'].hex}"}
+
+
+def test_a_charge_that_waits_for_the_ledger_is_told_and_made_later(
+    site: Installation, upstream: FakeUpstream, endpoint: Endpoint
+) -> None:
+    upstream.streams(chunk({"content": "Once"}), 0.5, chunk({}, finish_reason="stop"), DONE)
+    stream = iter(
+        site.client().chat.completions.create(model="fake/model", messages=HELLO, user="erin", stream=True)
+    )
+    next(stream)
+    assert endpoint.types(2) == sorted([TRIAL, STARTED])
+    with databases.connect(site.env["DATABASE_URL"]) as other, other.transaction():
+        other.execute("SELECT 1 FROM ledger_account WHERE kind = 'wallet' FOR UPDATE")
+        list(stream)
+        [deferred] = endpoint.new(1)
+        assert deferred["type"] == "paywall.usage.charge.deferred"
+        assert deferred["data"]["model"] == "fake/model"
+    completed, charged = sorted(endpoint.new(2), key=lambda event: event["type"])
+    assert (completed["type"], charged["type"]) == (COMPLETED, CHARGED)
+    assert charged["subject"]["id"] == deferred["data"]["deferredRequestId"]
 
 
 def test_deliveries_come_at_once(site: Installation, endpoint: Endpoint) -> None:

@@ -78,7 +78,7 @@ def port(certificate: Path) -> Iterator[int]:
 def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The certificate is one of the authorities'."""
     context = ssl.create_default_context(cafile=str(certificate))
-    monkeypatch.setattr(client, "_tls", lambda: context)
+    monkeypatch.setattr(client, "tls", lambda: context)
 
 
 def post(url: str) -> int:

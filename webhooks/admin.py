@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -9,8 +10,10 @@ from django.utils import timezone
 
 from config.admin import ReadOnlyAdmin, display
 from config.admin.columns import anchor, badge, code, full_id, link, list_of, moment, public_id
+from config.admin.exporting import ExportedRows
 from config.admin.filters import AutocompleteSelectFilter, ChoicesRadioFilter, MadeBetween, RadioFilter
 from config.errors import ApiError
+from paywalls.roles import Can
 from webhooks import catalogue, deactivation, services
 from webhooks.models import Delivery, Event, Subscription
 
@@ -49,6 +52,8 @@ class EventTypeFilter(RadioFilter):
 
 @admin.register(Subscription)
 class SubscriptionAdmin(ReadOnlyAdmin):
+    tenant_path = "paywall__tenant"
+    needs = Can.WEBHOOKS
     list_display = (
         "url",
         link("paywall"),
@@ -107,21 +112,21 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     def deliveries_link(self, row: Subscription) -> str:
         return anchor(list_of(Delivery, q=row.public_id), "Deliveries of this subscription")
 
-    @admin.action(description="Activate", permissions=["manage"])
+    @admin.action(description="Activate", permissions=["webhooks"])
     def activate(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
         for row in queryset:
             services.update(row, {"isActive": True})
             self.log_change(request, row, "Activated.")
         self.message_user(request, f"Activated {len(queryset)}.", messages.SUCCESS)
 
-    @admin.action(description="Deactivate", permissions=["manage"])
+    @admin.action(description="Deactivate", permissions=["webhooks"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
         for row in queryset:
             deactivation.by_operator(row)
             self.log_change(request, row, "Deactivated.")
         self.message_user(request, f"Deactivated {len(queryset)}.", messages.SUCCESS)
 
-    @admin.action(description="Send a test event now", permissions=["manage"])
+    @admin.action(description="Send a test event now", permissions=["webhooks"])
     def ping(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
         for row in queryset[:5]:
             delivery, result = services.test(row)
@@ -129,12 +134,10 @@ class SubscriptionAdmin(ReadOnlyAdmin):
             self.message_user(request, told, messages.SUCCESS if result.succeeded else messages.ERROR)
             self.log_change(request, row, f"Sent the test {delivery.public_id}.")
 
-    def has_manage_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("webhooks.change_subscription")
-
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
+    tenant_path = "paywall__tenant"
     list_display = ("type", public_id(), link("paywall"), moment("created_at"))
     list_filter = (EventTypeFilter, ("paywall", AutocompleteSelectFilter), _MADE)
     list_select_related = ("paywall",)
@@ -164,7 +167,20 @@ class EventAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnlyAdmin):
+class DeliveryAdmin(ExportedRows, ReadOnlyAdmin):
+    export_columns = {
+        "delivery_id": lambda row: row.public_id,
+        "created_at": lambda row: row.created_at,
+        "event_id": lambda row: row.event.public_id,
+        "event": lambda row: row.event.type,
+        "url": lambda row: row.subscription.url,
+        "state": lambda row: row.state,
+        "attempts": lambda row: row.attempts,
+        "response_status": lambda row: row.response_status,
+        "response_ms": lambda row: row.response_ms,
+        "error": lambda row: row.error,
+    }
+    tenant_path = "subscription__paywall__tenant"
     list_display = (
         public_id(),
         "event_type",
@@ -199,17 +215,23 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "response_status",
         "response_ms",
         "error",
+        "sent",
         "response_body",
         moment("last_attempt_at"),
         moment("next_attempt_at"),
         moment("created_at"),
     )
 
+    @admin.display(description="request body")
+    def sent(self, row: Delivery) -> str:
+        """The event as it is in the body, indented for reading."""
+        return code(orjson.dumps(row.event.content, option=orjson.OPT_INDENT_2).decode())
+
     @admin.display(description="event", ordering="event__type")
     def event_type(self, row: Delivery) -> str:
         return row.event.type
 
-    @admin.action(description="Send again", permissions=["retry"])
+    @admin.action(description="Send again", permissions=["webhooks"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
         sent = 0
         for row in queryset.select_related("subscription"):
@@ -221,6 +243,3 @@ class DeliveryAdmin(ReadOnlyAdmin):
             self.log_change(request, row, "Sent again.")
             sent += 1
         self.message_user(request, f"{sent} will be sent again.", messages.SUCCESS)
-
-    def has_retry_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("webhooks.change_delivery")

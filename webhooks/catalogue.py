@@ -38,7 +38,7 @@ _PAYWALL = [
     EventType("paywall.archived", "The paywall was archived.", {"reason": "Moved to another paywall"}),
     EventType(
         "paywall.secret.rotated",
-        "A key of the paywall was replaced.",
+        "A key of the paywall was rotated.",
         {"secretLastFour": "8f3c", "actorId": "admin", "actorType": "operator"},
     ),
     EventType(
@@ -137,7 +137,7 @@ _MODEL = {"model": "openai/gpt-4o-mini"}
 _USAGE = [
     EventType(
         "paywall.usage.charge.created",
-        "A chat request was charged.",
+        "A chat request, or usage that the app reported, was charged.",
         {
             **_USER,
             "activityId": "act_018f",

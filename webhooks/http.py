@@ -26,7 +26,7 @@ from webhooks import addresses, deadline
 USER_AGENT = "Tollgate-Webhooks/1"
 
 # Which address is not for the owner to know: names of the inside would become readable.
-_FORBIDDEN = "the host leads to an address that deliveries may not go to"
+FORBIDDEN = "the host leads to an address that deliveries may not go to"
 
 
 class ForbiddenAddress(requests.RequestException):
@@ -56,7 +56,7 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
     """One context for all deliveries: reading the authorities takes longer than most deliveries."""
     return ssl.create_default_context(cafile=certifi.where())
 
@@ -76,11 +76,11 @@ class GuardedAdapter(IPFilterAdapter):
         try:
             host, options = pinned or super().build_connection_pool_key_attributes(request, verify, cert)
         except InvalidIPAddress as refused:
-            raise ForbiddenAddress(_FORBIDDEN) from refused
+            raise ForbiddenAddress(FORBIDDEN) from refused
         if not addresses.may_receive(ip_address(host["host"].strip("[]")), host["scheme"]):
-            raise ForbiddenAddress(_FORBIDDEN)
+            raise ForbiddenAddress(FORBIDDEN)
         if host["scheme"] == "https":
-            options["ssl_context"] = _tls()
+            options["ssl_context"] = tls()
         return host, options
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
@@ -108,15 +108,15 @@ class GuardedAdapter(IPFilterAdapter):
         return host, options
 
 
-def session() -> requests.Session:
-    """A client for one delivery: no cookies, proxies or passwords of the machine's."""
+def session(user_agent: str = USER_AGENT) -> requests.Session:
+    """A client for one exchange: no cookies, proxies or passwords of the machine's."""
     made = HTTPSession(
         Config(
             ip_filter_enable=True,
             ip_filter_allow_loopback_ips=False,
             never_redirect=True,
             default_timeout=(5, 15),
-            user_agent_override=USER_AGENT,
+            user_agent_override=user_agent,
         )
     )
     made.trust_env = False

@@ -1,7 +1,4 @@
-"""The events in the OpenAPI document, out of the catalogue.
-
-`x-webhooks` is how OpenAPI 3.0 tools read what 3.1 calls `webhooks`.
-"""
+"""The events in the OpenAPI document's section `webhooks`, out of the catalogue."""
 
 from typing import Any
 
@@ -19,7 +16,7 @@ def add_events(
     result: dict[str, Any], generator: SchemaGenerator, request: HttpRequest | None, public: bool
 ) -> dict[str, Any]:
     """drf-spectacular's hook: one entry for each event, with the schema and an example of its body."""
-    result["x-webhooks"] = {event.key: {"post": _operation(event)} for event in catalogue.ALL.values()}
+    result["webhooks"] = {event.key: {"post": _operation(event)} for event in catalogue.ALL.values()}
     return result
 
 
@@ -57,7 +54,7 @@ def _body_schema(event: EventType) -> dict[str, Any]:
 def _field_schema(value: Any) -> dict[str, Any]:
     if isinstance(value, list):
         return {"type": "array", "items": {"type": "string"}}
-    return {"type": _TYPES[type(value)]} if value is not None else {"type": "string", "nullable": True}
+    return {"type": _TYPES[type(value)]} if value is not None else {"type": ["string", "null"]}
 
 
 def _example(event: EventType) -> dict[str, Any]:

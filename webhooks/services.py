@@ -186,7 +186,7 @@ def replay(
             SELECT id, type FROM webhooks_event
             WHERE paywall_id = %s AND created_at >= %s AND created_at < %s AND type <> %s
               AND (%s::uuid IS NULL OR id > %s)
-            ORDER BY id LIMIT %s
+            ORDER BY id LIMIT %s FOR KEY SHARE
             """,
             [subscription.paywall_id, since, until, catalogue.PING, after, after, MAX_REPLAY],
         )

@@ -1,4 +1,4 @@
-"""The worker's part: look for due deliveries, each second by the clock and whenever a hint comes."""
+"""The worker's part: look for due deliveries, each second by the clock and whenever a hint comes; forget old ones."""
 
 from functools import cache
 from typing import Any
@@ -9,7 +9,7 @@ from django.conf import settings
 
 from ledger.alerts import raise_alert
 from ledger.models import OperatorAlert
-from webhooks import deactivation
+from webhooks import deactivation, retention
 from webhooks.delivery import Courier
 from webhooks.models import Subscription
 
@@ -18,6 +18,12 @@ from webhooks.models import Subscription
 def deliver() -> int:
     """Send what is due, until nothing is; the number of attempts made."""
     return courier().run()
+
+
+@shared_task
+def forget_old_events() -> int:
+    """Remove events and finished deliveries that are old enough; the number of events."""
+    return retention.forget_old()
 
 
 @cache
