@@ -14,8 +14,11 @@ PYTHON :=
 CANDIDATES := $(PYTHON) python3.13 python3.12 python3.11 python3
 SUITS := -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))'
 
+# Tests run in up to four processes, each with a server or a database of its own; a file stays in one of them.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fmt migrate
+.PHONY: help setup run test bench clients lint fmt migrate
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -26,7 +29,14 @@ run: $(RUNTIME) ## Start the whole product (.env.example lists what changes how)
 	@exec $(BIN)/python -m config.serve
 
 test: $(DEV) ## Run the tests, on an embedded PostgreSQL unless DATABASE_URL names a server
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+
+clients: $(DEV) ## Test with the real client libraries, which it installs into your cache folder
+	@$(BIN)/python -m tests.clients.install
+	@CLIENTS=1 $(BIN)/python -m pytest tests/clients $(ARGS)
+
+bench: $(DEV) ## Measure the gateway beside others (ARGS: see python -m bench.gateway --help)
+	@$(BIN)/python -m bench.gateway $(ARGS)
 
 lint: $(DEV) ## Check style, types and the import contracts
 	@$(BIN)/ruff check .

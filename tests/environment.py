@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from config import embedded
 
@@ -37,6 +38,18 @@ def prepare() -> None:
         given["DATABASE_URL"] = (
             f"postgres://{embedded.USER}@/{embedded.socket_dir(data_dir)}/{embedded.DATABASE}"
         )
+    if "REDIS_URL" in given:
+        given["REDIS_URL"] = _own_redis(given["REDIS_URL"])
     for name in VARIABLES:
         os.environ.pop(name, None)
     os.environ |= given | {"ENV_FILE": os.devnull, "DATA_DIR": str(data_dir), "SANDBOX_CHECKOUT": "true"}
+
+
+def _own_redis(url: str) -> str:
+    """Another database of the same Redis for each of the processes that run tests side by side."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if not worker:
+        return url
+    parts = urlsplit(url)
+    number = int(parts.path.strip("/") or 0) + 1 + int(worker.removeprefix("gw"))
+    return urlunsplit(parts._replace(path=f"/{number}"))

@@ -1,12 +1,15 @@
 """Rows for tests, made as operators make them: `make_paywall(trial_credit=NANO)` names what matters only."""
 
 import itertools
+import uuid
 from typing import Any
 
 from config.money import NANO
-from paywalls import services
-from paywalls.models import EndUser, Paywall, PaywallModel, Provider, Tenant
+from ledger import services as ledger
+from paywalls import connections, services, signin
+from paywalls.models import Connection, EndUser, Paywall, PaywallModel, Provider, Tenant, WalletUser
 from paywalls.models.catalogue import SANDBOX_URL
+from paywalls.users import UserRef
 
 _numbers = itertools.count(1)
 
@@ -51,3 +54,23 @@ def make_model(
 def make_user(paywall: Paywall | None = None, external_id: str = "alice") -> EndUser:
     """An end user without a wallet, as if an app had named them."""
     return EndUser.objects.create(paywall=paywall or make_paywall(), external_id=external_id)
+
+
+def make_wallet_user(email: str = "person@home.test", balance: int = 0) -> WalletUser:
+    """Somebody with a wallet, in which `balance` nano-dollars were deposited."""
+    user = signin.check_code(*_proof(email))
+    ledger.ensure_user(signin.wallet_ref(user))
+    if balance:
+        ledger.deposit(signin.wallet_ref(user), balance, source=f"wallet:{user.pk.hex}")
+    return user
+
+
+def _proof(email: str) -> tuple[uuid.UUID, str]:
+    asked = signin.make_code(email, None)
+    return asked.id, asked.plain
+
+
+def make_connection(user: UserRef, wallet_user: WalletUser, month_limit: int | None = None) -> Connection:
+    """The end user of a shared paywall, connected to a wallet."""
+    token = connections.link_for(user).rpartition("/")[2]
+    return connections.approve(connections.open_request(token), wallet_user, month_limit)

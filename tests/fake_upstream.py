@@ -86,8 +86,12 @@ class FakeUpstream:
         self._plain = (body, status, headers or {})
 
     def streams(self, *script):
-        """Answer streamed requests with these bytes, pauses and DIE."""
+        """Answer streamed requests with these bytes, pauses (seconds, or until an asyncio.Event) and DIE."""
         self._stream = script
+
+    def call(self, function):
+        """Call something in the server's own event loop, such as an event's `set`."""
+        self._loop.call_soon_threadsafe(function)
 
     # --- The server ----------------------------------------------------------------------------------------
 
@@ -144,6 +148,8 @@ class FakeUpstream:
                 return response
             if isinstance(step, bytes):
                 await response.write(step)
+            elif isinstance(step, asyncio.Event):
+                await step.wait()
             else:
                 await asyncio.sleep(step)
         await response.write_eof()

@@ -160,9 +160,9 @@ class Installation:
         self._spawn_server(server, module)
         self._wait_until_ready(server)
 
-    def start_worker(self) -> None:
-        """Start the background worker (again); it is not waited for."""
-        self._spawn("worker", "config.serve.worker")
+    def start_worker(self, name: str = "worker") -> None:
+        """Start the background worker (again), or one more of another name; it is not waited for."""
+        self._spawn(name, "config.serve.worker")
 
     def process(self, server: int | str) -> subprocess.Popen[bytes]:
         """The process of a server, or of "worker"."""

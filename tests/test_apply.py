@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from config import ids, secrets
 from config.money import NANO
 from paywalls import keys
-from paywalls.configuration import InvalidDocument, apply_document, load, prices
+from paywalls.configuration import InvalidDocument, apply_document, limits, load, playground, prices
 from paywalls.configuration import document as configuration
 from paywalls.models import Paywall, PaywallKey, PaywallModel, Provider, Tenant
 from tests import databases
@@ -205,6 +205,14 @@ def test_a_provider_without_api_key_in_the_document_keeps_the_stored_one() -> No
     assert Provider.objects.get(name="openai").api_key == ""
 
 
+def test_what_a_tenant_signed_up_for_is_set_and_stays_where_the_document_is_silent() -> None:
+    said = {"tenant.tier": "GROWTH", "tenant.uncovered_usage": "unbilled", "tenant.credits_per_usd": 100}
+    apply(**said)
+    apply()
+    tenant = Tenant.objects.get()
+    assert (tenant.tier, tenant.uncovered_usage, tenant.credits_per_usd) == ("GROWTH", "unbilled", 100)
+
+
 def test_tenants_are_found_by_email_in_any_case() -> None:
     apply()
     apply(**{"tenant.email": "Ops@ACME.test"})
@@ -266,7 +274,11 @@ NO_CONTROL = "must be one line without control characters"
     ("path", "value", "fault"),
     [
         ("tenant", ..., "tenant: is required"),
-        ("tenant", "Acme", "tenant: must be a mapping with the keys email, name"),
+        (
+            "tenant",
+            "Acme",
+            "tenant: must be a mapping with the keys credits_per_usd, email, name, tier, uncovered_usage",
+        ),
         ("tenant.name", ..., "tenant.name: is required"),
         ("tenant.name", " ", "tenant.name: must not be empty"),
         ("tenant.name", "x" * 256, "tenant.name: must have at most 255 characters (it has 256)"),
@@ -282,22 +294,32 @@ NO_CONTROL = "must be one line without control characters"
         ("tenant.name", ["Acme"], "tenant.name: must be a string"),
         ("tenant.email", "acme", 'tenant.email: must be an email address such as "ops@acme.test"'),
         ("tenant.emial", "x", 'tenant: unknown key "emial": did you mean "email"?'),
-        ("tenant.zzz", "x", 'tenant: unknown key "zzz": the keys here are email, name'),
+        ("tenant.tier", "gold", "tenant.tier: must be one of STARTER, GROWTH, ENTERPRISE"),
+        ("tenant.uncovered_usage", "free", "tenant.uncovered_usage: must be one of debt, unbilled"),
+        (
+            "tenant.zzz",
+            "x",
+            'tenant: unknown key "zzz": the keys here are credits_per_usd, email, name, tier, uncovered_usage',
+        ),
         ("tenants", {}, 'document: unknown key "tenants": did you mean "tenant"?'),
         ("paywalls", {}, "paywalls: must be a list (write [] for none)"),
         ("paywalls", None, "paywalls: must be a list (write [] for none)"),
         (
             "paywalls.0",
             "Acme Chat",
-            "paywalls[0]: must be a mapping with the keys "
-            "markup_percent, mode, models, name, providers, trial_credit",
+            "paywalls[0]: must be a mapping with the keys " + ", ".join(sorted(configuration._PAYWALL)),
         ),
         ("paywalls.0.name", ..., "paywalls[0].name: is required"),
-        ("paywalls.0.mode", "prepaid", 'paywalls[0].mode: must be "default"'),
+        ("paywalls.0.mode", "prepaid", 'paywalls[0].mode: must be "default" or "shared"'),
         (
             "paywalls.0.mode",
             "shared",
-            'paywalls[0].mode: shared mode is not available in this version; use "default"',
+            "paywalls[0].trial_credit: must be 0 in shared mode: the balance is the user's own wallet",
+        ),
+        (
+            "paywalls.0.icon_url",
+            "http://acme.test/icon.png",
+            'paywalls[0].icon_url: must be an https address of a picture, such as "https://acme.test/icon.png"',
         ),
         (
             "paywalls.0.trial_credit",
@@ -506,8 +528,8 @@ def test_a_late_fault_undoes_what_was_sound() -> None:
 
 
 def test_the_mode_of_a_paywall_is_fixed() -> None:
-    apply()
-    Paywall.objects.update(mode="shared")
+    tenant = Tenant.objects.create(name="Acme", email="ops@acme.test")
+    Paywall.objects.create(tenant=tenant, name="Acme Chat", mode="shared")
     assert faults() == [
         "paywalls[0].mode: can't change after the paywall is made: "
         'it is "shared"; make another paywall instead'
@@ -661,8 +683,15 @@ def test_every_key_is_documented(keys_of: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("heading", "keys"), [("`pricing`, `cost`", prices.PRICING), ("`tiers[]`", prices.TIER)]
+    ("heading", "keys"),
+    [
+        ("`pricing`, `cost`", prices.PRICING),
+        ("`tiers[]`", prices.TIER),
+        ("`limits` of a paywall", limits.PAYWALL),
+        ("`playground`", playground.KEYS),
+        ("`playground.visitor`, `playground.link`", playground.EACH),
+    ],
 )
-def test_every_key_of_a_price_is_documented_in_its_table(heading: str, keys: set[str]) -> None:
+def test_every_key_is_documented_in_its_table(heading: str, keys: set[str]) -> None:
     table = (ROOT / "docs" / "configuration.md").read_text().split(f"\n| {heading} | |")[1].split("\n\n")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == keys

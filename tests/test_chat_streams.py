@@ -1,7 +1,6 @@
 """Streams, byte for byte, and every way in which they end."""
 
 import json
-import socket
 import time
 
 import httpx
@@ -10,6 +9,7 @@ import pytest
 
 from tests.fake_upstream import DIE, DONE, HELLO, USAGE, FakeUpstream, chunk, completion
 from tests.installation import Installation
+from tests.leaver import Leaver, wait_for
 from tests.story import HELLO as MESSAGES
 from tests.story import assert_books_sum, balance, document
 
@@ -24,7 +24,9 @@ USED = 10 * 1_000 + 3 * 2_000
 def running():
     with FakeUpstream() as upstream:
         shop = document(upstream, trial="1", markup="0", pricing=PRICING, max_output_tokens=100)
-        with Installation.running(shop) as site:
+        # What becomes of failures by other routes, tries and breakers is in test_routing.py.
+        env = {"UPSTREAM_ATTEMPTS": "1", "BREAKER_FAILURES": "1000000"}
+        with Installation.running(shop, env=env) as site:
             yield site, upstream
             assert_books_sum(site)
 
@@ -47,6 +49,11 @@ def upstream(running):
 
 def body(**more):
     return {"model": "fake/model", "messages": MESSAGES, "user": "alice", "stream": True, **more}
+
+
+def asks_for_errors(site):
+    """The official client, which would rather have an error than the paywall's message."""
+    return site.client(default_headers={"x-paywall-reply": "error"})
 
 
 def raw_stream(site, **more):
@@ -98,12 +105,11 @@ class TestBytes:
 
     def test_events_are_passed_on_as_they_come(self, site, upstream):
         upstream.streams(HELLO[0], HELLO[1], 1.0, *HELLO[2:], chunk(usage=USAGE), DONE)
-        started = time.monotonic()
         stream = site.client().chat.completions.create(
             model="fake/model", user="alice", messages=MESSAGES, stream=True
         )
-        arrivals = [time.monotonic() - started for _ in stream]
-        assert arrivals[1] < 0.9 < arrivals[2]
+        arrivals = [time.monotonic() for _ in stream]
+        assert arrivals[2] - arrivals[1] > 0.5
 
     def test_an_end_without_done_or_blank_line_stays_as_it_is(self, site, upstream):
         last = chunk({}, finish_reason="stop", usage=USAGE).rstrip(b"\n")
@@ -151,9 +157,9 @@ class TestTheProviderFails:
             (500, 502, "provider_error"),
             (503, 502, "provider_error"),
             (401, 502, "provider_key_refused"),
-            (404, 502, "provider_error"),
+            (404, 404, "context_length_exceeded"),
             (302, 502, "provider_error"),
-            (429, 429, "provider_rate_limited"),
+            (429, 503, "provider_rate_limited"),
             (400, 400, "context_length_exceeded"),
         ],
     )
@@ -166,11 +172,11 @@ class TestTheProviderFails:
             error, status=status, headers={"location": "http://127.0.0.1:1/", "retry-after": "7"}
         )
         with pytest.raises(openai.APIStatusError) as failed:
-            site.client().chat.completions.create(
+            asks_for_errors(site).chat.completions.create(
                 model="fake/model", user="alice", messages=MESSAGES, stream=streamed
             )
         assert (failed.value.status_code, failed.value.code) == (answered, code)
-        if answered == 429:
+        if status == 429:
             assert failed.value.response.headers["retry-after"] == "7"
         assert (balance(site), number_of_charges(site)) == (before, count)
 
@@ -180,7 +186,7 @@ class TestTheProviderFails:
         upstream.answers(DIE)
         upstream.streams(DIE)
         with pytest.raises(openai.APIStatusError) as failed:
-            site.client().chat.completions.create(
+            asks_for_errors(site).chat.completions.create(
                 model="fake/model", user="alice", messages=MESSAGES, stream=streamed
             )
         assert failed.value.status_code == 502
@@ -190,7 +196,7 @@ class TestTheProviderFails:
         count = number_of_charges(site)
         upstream.answers(b"<html>")
         with pytest.raises(openai.APIStatusError) as failed:
-            site.client().chat.completions.create(model="fake/model", user="alice", messages=MESSAGES)
+            asks_for_errors(site).chat.completions.create(model="fake/model", user="alice", messages=MESSAGES)
         assert failed.value.status_code == 502
         assert number_of_charges(site) == count
 
@@ -217,49 +223,6 @@ class TestTheProviderFails:
         amount, _ = last_charge(site)
         assert amount == 8 * 1_000 + 1 * 2_000
 
-    def test_an_unreachable_provider_is_502_and_free(self, installation):
-        shop = document(trial="1")
-        shop["paywalls"][0]["providers"][0] = {"name": "sandbox", "base_url": "http://127.0.0.1:1/v1"}
-        for model in shop["paywalls"][0]["models"]:
-            model["upstream_model"] = "gone"
-        site = installation(shop)
-        with pytest.raises(openai.APIStatusError) as failed:
-            site.client().chat.completions.create(model="sandbox/echo", user="alice", messages=MESSAGES)
-        assert (failed.value.status_code, failed.value.code) == (502, "provider_unreachable")
-        assert balance(site) == 1_000_000_000
-        assert_books_sum(site)
-
-
-class Leaver:
-    """A client that closes its connection when it has seen enough."""
-
-    def __init__(self, site, **more):
-        content = json.dumps(body(**more)).encode()
-        host, port = site.url().removeprefix("http://").split(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=20)
-        head = (
-            f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {site.key}\r\n"
-            f"Content-Length: {len(content)}\r\n\r\n"
-        )
-        self.socket.sendall(head.encode() + content)
-
-    def leave_after(self, marker=b""):
-        """Read until `marker` was seen (at once without one), then leave."""
-        seen = b""
-        while marker and marker not in seen:
-            part = self.socket.recv(65536)
-            assert part, "the server closed the connection first"
-            seen += part
-        self.socket.close()
-
-
-def wait_for(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
-    return answer
-
 
 class TestTheClientLeaves:
     """The documented charge: the prompt, and what was generated until then."""
@@ -280,7 +243,7 @@ class TestTheClientLeaves:
     ):
         count = number_of_charges(site)
         upstream.streams(*script)
-        leaver = Leaver(site)
+        leaver = Leaver(site, body())
         seen = wait_for(lambda: upstream.requests and upstream.requests[0])
         leaver.leave_after(marker)
         assert seen.aborted.wait(1.0), "the upstream goes on generating"
@@ -292,7 +255,7 @@ class TestTheClientLeaves:
     def test_after_the_usage_came_the_charge_is_exact(self, site, upstream):
         count = number_of_charges(site)
         upstream.streams(*HELLO, chunk(usage=USAGE), 30)
-        Leaver(site, **ASKED).leave_after(b'"prompt_tokens"')
+        Leaver(site, body(**ASKED)).leave_after(b'"prompt_tokens"')
         wait_for(lambda: number_of_charges(site) == count + 1)
         amount, metadata = last_charge(site)
         assert (amount, metadata["estimated"]) == (USED, False)
@@ -300,7 +263,7 @@ class TestTheClientLeaves:
     def test_from_a_plain_call_pays_the_prompt(self, site, upstream):
         count = number_of_charges(site)
         upstream.delay = 30
-        leaver = Leaver(site, stream=False)
+        leaver = Leaver(site, body(stream=False))
         seen = wait_for(lambda: upstream.requests and upstream.requests[0])
         leaver.leave_after()
         assert seen.aborted.wait(1.0)
@@ -310,7 +273,7 @@ class TestTheClientLeaves:
     def test_200_at_once_leave_no_upstream_open_and_no_hold_behind(self, site, upstream):
         count = number_of_charges(site)
         upstream.streams(*HELLO[:2], 60)
-        leavers = [Leaver(site) for _ in range(200)]
+        leavers = [Leaver(site, body()) for _ in range(200)]
         wait_for(lambda: len(upstream.requests) == 200, 30)
         for leaver in leavers:
             leaver.leave_after(b"Hello")

@@ -53,6 +53,7 @@ def test_a_sound_production_installation_passes(production: Any) -> None:
         ("tollgate.E010", {"DATABASE_URL": "mysql://root@127.0.0.1/tollgate"}),
         ("tollgate.E010", {"DATABASE_URL": "postgres://127.0.0.1:5432"}),
         ("tollgate.E011", {"WEBHOOK_ALLOWED_NETWORKS": ["10.0.0.1/8"]}),
+        ("tollgate.E015", {"WEBHOOK_RETENTION_DAYS": -1.0}),
         ("tollgate.W001", {"EMBEDDED": True}),
     ],
 )

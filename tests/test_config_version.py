@@ -8,7 +8,7 @@ from django.db import connection
 
 from config.money import NANO
 from paywalls import keys, services
-from paywalls.models import Paywall, PaywallKey, PaywallModel, Provider
+from paywalls.models import EndUser, Paywall, PaywallKey, PaywallModel, Provider, Route
 from tests.factories import make_model, make_paywall, make_provider, make_user
 
 pytestmark = pytest.mark.django_db
@@ -16,11 +16,16 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def paywall() -> Paywall:
-    """A paywall with one key, one provider and one model."""
+    """A paywall with one key, one provider, one model, and one user with a limit of their own."""
     made = make_paywall()
     make_model(made, make_provider(made))
     keys.issue_key(made)
+    make_limited(made, "limited")
     return made
+
+
+def make_limited(paywall: Paywall, external_id: str = "bob") -> EndUser:
+    return EndUser.objects.create(paywall=paywall, external_id=external_id, tokens_per_minute=9)
 
 
 def version(paywall: Paywall) -> int:
@@ -43,6 +48,16 @@ CHANGES: dict[str, Callable[[Paywall], object]] = {
     "a new model": lambda p: make_model(p, p.providers.get(), model_id="another"),
     "a new key": keys.issue_key,
     "a revoked key": lambda p: keys.revoke_key(p.keys.get()),
+    "a rotated key": lambda p: keys.rotate_key(
+        p.keys.get(), actor_type="operator", actor_id="root", overlap_seconds=60
+    ),
+    "a route": lambda p: Route.objects.create(
+        model=p.models.get(), provider=p.providers.get(), upstream_model="slow"
+    ),
+    "psql on a route": lambda p: (
+        Route.objects.create(model=p.models.get(), provider=p.providers.get(), upstream_model="slow"),
+        execute("UPDATE paywalls_route SET weight = 2"),
+    ),
     "a deleted model": lambda p: p.models.get().delete(),
     "a deleted key": lambda p: p.keys.get().delete(),
     "the ORM's update": lambda p: PaywallModel.objects.update(completion_price=1),
@@ -57,6 +72,11 @@ CHANGES: dict[str, Callable[[Paywall], object]] = {
     "psql on a model": lambda p: execute("UPDATE paywalls_paywallmodel SET prompt_price = 1"),
     "psql on a provider": lambda p: execute("UPDATE paywalls_provider SET base_url = 'https://x.example'"),
     "psql on a key": lambda p: execute("UPDATE paywalls_paywallkey SET revoked_at = now()"),
+    "a user's own limit": lambda p: make_limited(p),
+    "a user's limit that changes": lambda p: EndUser.objects.update(requests_per_minute=3),
+    "a user's limit that goes": lambda p: EndUser.objects.update(tokens_per_minute=None),
+    "the models that a user may ask": lambda p: EndUser.objects.update(allowed_models=["a"]),
+    "a limited user who is deleted": lambda p: p.users.get().delete(),
     "psql's delete": lambda p: execute("DELETE FROM paywalls_paywallmodel"),
 }
 
@@ -84,7 +104,9 @@ def test_a_model_that_moves_to_another_paywall_moves_both(paywall: Paywall) -> N
 def test_an_end_user_does_not_move_it(paywall: Paywall) -> None:
     """Users come with traffic: if they moved it, no snapshot would live for long."""
     before = version(paywall)
-    make_user(paywall)
+    user = make_user(paywall)
+    EndUser.objects.filter(pk=user.pk).update(external_id="renamed", tokens_per_minute=None)
+    user.delete()
     assert version(paywall) == before
 
 

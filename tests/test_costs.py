@@ -11,7 +11,7 @@ from genai_prices import types
 from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
 
 from config.money import NANO
-from paywalls import costs
+from paywalls import costs, routes
 from paywalls.models import Paywall, PaywallModel
 from tests.factories import make_model, make_paywall, make_provider
 
@@ -213,6 +213,37 @@ class TestSync:
             f"warning: Chat: nightly: {part} is sold at $3 and costs $4"
             for part in ("prompt", "cache_read", "cache_write")
         ]
+
+    def test_a_further_route_has_its_own_cost_and_its_own_losses(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        chat = make_paywall(name="Chat")
+        make_provider(chat, name="up", base_url=BASE_URL)
+        model = sold(chat, "small", prompt_price=1 * NANO, completion_price=2 * NANO)
+        for name in ("large", "unheard-of", "nightly"):
+            routes.create_route(model, provider=model.provider, upstream_model=name)
+        typed = model.routes.get(upstream_model="nightly")
+        routes.update_route(typed, cost={"prompt": 1, "completion": 1})
+        out, err = sync(capsys)
+        assert out == [
+            "Chat: small: unknown -> $0.15 / $0.6",
+            "Chat: small: up (large): unknown -> $3 / $15, $6 / $22.5 above 200000, $6 / $30 above 500000",
+            "Chat: small: up (unheard-of): not found in genai-prices",
+            "Chat: small: up (nightly): kept: it has a cost of its own",
+            f"2 of 4 changed (genai-prices {costs.version()})",
+        ]
+        assert "warning: Chat: small: prompt by up (large) is sold at $1 and costs $3" in err
+        # What the model's own provider serves, and who has no cost of their own, loses nothing.
+        assert all("by up (large)" in line for line in err)
+        stored = model.routes.get(upstream_model="large").cost
+        assert (stored["prompt"], stored["cache_write"], stored["request"]) == (
+            3 * NANO,
+            3_750_000_000,
+            5_000_000,
+        )
+        out, _ = sync(capsys, "--force")
+        assert "Chat: small: up (large): unchanged" in out
+        assert typed.cost != model.routes.get(upstream_model="nightly").cost
 
     def test_it_can_be_limited_to_a_paywall(self, capsys: pytest.CaptureFixture[str]) -> None:
         one, two = make_paywall(name="One"), make_paywall(name="Two")

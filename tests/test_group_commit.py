@@ -9,7 +9,7 @@ from django.db import connection
 from config import ids
 from config.db import connection_parameters
 from ledger import group_commit, services
-from ledger.errors import InsufficientFunds
+from ledger.errors import Contention, InsufficientFunds
 from ledger.group_commit import GroupCommit, LedgerAway
 from ledger.models import Account, Transfer
 from ledger.operations import Capture, Debit, Held, PlaceHold, Receipt, Resolved
@@ -116,6 +116,13 @@ def test_a_terminated_connection_is_replaced(wallet):
     assert run(work).balance_after == 998
 
 
+async def until(condition):
+    """Wait for what another task does."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  (nothing tells of it)
+            await asyncio.sleep(0.01)
+
+
 def terminate(pid):
     try:
         with connection.cursor() as cursor:
@@ -166,3 +173,68 @@ def test_the_queue_has_a_bound(wallet, monkeypatch):
 
     outcomes = run(work)
     assert [type(outcome) for outcome in outcomes] == [Receipt] * 3 + [LedgerAway] * 2
+
+
+def test_a_wallet_that_is_busy_keeps_nobody_else_waiting(wallet):
+    """Somebody has a wallet locked, for as long as it takes: its own operations wait or give up, others go on."""
+    other = services.deposit(
+        UserRef(make_paywall(trial_credit=0).id, "bob"), 1_000, source="deposit:2"
+    ).account_id
+
+    async def work(books):
+        async with await psycopg.AsyncConnection.connect(**connection_parameters()) as locker:
+            await locker.execute("SELECT 1 FROM ledger_account WHERE id = %s FOR UPDATE", [wallet])
+            patient = books.submit(debit(wallet, 1), patience=60)
+            hasty = books.submit(debit(wallet, 2), patience=0.1)
+            free = await books.post(debit(other, 3), patience=5)
+            with pytest.raises(Contention):
+                await hasty
+            assert not patient.done()
+            again = await books.post(debit(other, 4), patience=5)
+        return free, again, await patient
+
+    free, again, patient = run(work)
+    assert [free.balance_after, again.balance_after, patient.balance_after] == [997, 993, 999]
+
+
+def test_a_settlement_is_waited_for_where_its_wallet_is_busy_when_the_server_stops(wallet):
+    async def work(books):
+        async with await psycopg.AsyncConnection.connect(**connection_parameters()) as locker:
+            await locker.execute("SELECT 1 FROM ledger_account WHERE id = %s FOR UPDATE", [wallet])
+            waiting = books.submit(debit(wallet, 1), patience=60)
+            await until(lambda: books._aside)
+            closing = asyncio.create_task(books.close())
+        await closing
+        return waiting.result()
+
+    assert run(work).balance_after == 999
+
+
+def test_what_was_committed_goes_again_where_nobody_knows_that_the_disk_has_it(wallet):
+    async def work(books):
+        await books.post(debit(wallet, 1), patience=5)
+        await asyncio.to_thread(terminate, books._flushing.info.backend_pid)
+        return await books.post(debit(wallet, 1), patience=5)
+
+    assert run(work).balance_after == 998
+    assert Transfer.objects.filter(kind="charge").count() == 2
+    assert list(verify()) == []
+
+
+def test_nothing_is_answered_before_the_disk_has_it(wallet, monkeypatch):
+    """The posting connection does not wait for the disk, so an answer must wait for the one that does."""
+    flushes = []
+
+    async def flush(books, batches):
+        flushes.append(len(batches))
+
+    async def work(books):
+        with monkeypatch.context() as patch:
+            patch.setattr(GroupCommit, "_flush", flush)
+            answer = books.submit(debit(wallet, 1), patience=5)
+            await until(lambda: flushes)
+            assert not answer.done()
+        answer.cancel()
+
+    run(work)
+    assert Transfer.objects.filter(kind="charge").count() == 1

@@ -1,9 +1,12 @@
 """Paywall keys: 256 random bits, stored as a hash, found while live, and named by either header."""
 
+import asyncio
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.test import RequestFactory
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,7 +14,9 @@ from rest_framework.views import APIView
 
 from paywalls import keys
 from paywalls.errors import InvalidSetting
+from paywalls.keys import Kind
 from paywalls.models import PaywallKey
+from proxy import snapshot
 from tests.factories import make_paywall
 
 pytestmark = pytest.mark.django_db
@@ -68,6 +73,66 @@ def test_a_revoked_key_is_not_found_and_is_revoked_once() -> None:
 
     assert keys.revoke_key(key) is False
     assert key.revoked_at == first
+
+
+def rotate(plain: str, overlap_seconds: int) -> str | None:
+    key = PaywallKey.objects.get(digest=keys.digest(plain))
+    return keys.rotate_key(key, actor_type="operator", actor_id="root", overlap_seconds=overlap_seconds)
+
+
+def test_a_rotated_key_works_until_its_overlap_ends() -> None:
+    old = keys.issue_key(make_paywall())
+    new = rotate(old, 3600)
+    assert new
+    assert keys.find(old)
+    assert keys.find(new)
+    PaywallKey.objects.filter(digest=keys.digest(old)).update(expires_at=Now())
+    assert keys.find(old) is None
+    assert keys.find(new)
+
+
+def test_a_second_rotation_lengthens_no_overlap_and_a_dead_key_brings_forth_none() -> None:
+    old = keys.issue_key(make_paywall())
+    rotate(old, 60)
+    first = PaywallKey.objects.get(digest=keys.digest(old)).expires_at
+    rotate(old, 3600)
+    assert PaywallKey.objects.get(digest=keys.digest(old)).expires_at == first
+    PaywallKey.objects.filter(digest=keys.digest(old)).update(expires_at=Now())
+    assert rotate(old, 3600) is None
+
+
+def test_without_an_overlap_the_old_key_dies_at_once() -> None:
+    old = keys.issue_key(make_paywall(), Kind.PUBLISHABLE)
+    new = rotate(old, 0)
+    assert new
+    assert new.startswith("pk-paywalls-")
+    assert keys.find(old) is None
+
+
+@pytest.mark.parametrize("seconds", [-1, keys.MAX_OVERLAP_SECONDS + 1])
+def test_an_overlap_is_bounded(seconds: int) -> None:
+    with pytest.raises(InvalidSetting, match="must be from 0"):
+        rotate(keys.issue_key(make_paywall()), seconds)
+
+
+def test_the_gateway_looks_again_at_a_key_whose_overlap_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, loads = keys.generate(), []
+    known = SimpleNamespace(key_ends=1_000.0)
+
+    async def load(_: Any, key: str) -> Any:
+        loads.append(key)
+        return known
+
+    now = 999.0
+    monkeypatch.setattr(snapshot, "in_thread", load)
+    monkeypatch.setattr(snapshot.time, "time", lambda: now)
+    cache = snapshot.Snapshots()
+    for _ in range(2):
+        assert asyncio.run(cache.get(plain)) is known
+    assert len(loads) == 1
+    now = 1_000.0
+    asyncio.run(cache.get(plain))
+    assert len(loads) == 2
 
 
 def test_a_key_made_elsewhere_is_registered_once() -> None:

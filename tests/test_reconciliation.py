@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from config import ids
 from ledger import reconciliation, services, tasks, unsettled
 from ledger.errors import HoldNotOpen
 from ledger.models import Account, Hold, OperatorAlert, ReconciliationItem, Transfer
-from ledger.operations import Capture, PlaceHold
+from ledger.operations import Capture, PlaceHold, RequestEvent
 from ledger.posting import post_one
 from ledger.verification import verify
 from paywalls.users import UserRef
@@ -19,6 +20,8 @@ from tests import databases
 from tests.factories import make_paywall
 from tests.fake_upstream import FakeUpstream
 from tests.story import HELLO, assert_books_sum, charges, document
+from webhooks import services as webhooks
+from webhooks.models import Event
 
 
 @pytest.fixture
@@ -91,6 +94,25 @@ class TestTheSpool:
         assert (lost.state, posted(), list(spool.iterdir())) == ("charged", 70, [])
         assert Transfer.objects.get(kind="usage").metadata == {"model": "gpt", "settled_late": True}
 
+    def test_a_kept_settlement_tells_its_events_once(self, lost, spool):
+        paywall = lost.hold.account.user.paywall
+        webhooks.create(paywall.pk, url="https://example.com/hook", events=["*"])
+        request = ids.public("request", lost.hold_id)
+        completed = RequestEvent(
+            "paywall.proxy.request.completed", lost.hold_id, {"requestId": request, "model": "gpt"}
+        )
+        unsettled.keep(replace(settlement(lost, 30), events=(completed,)))
+        kept = (spool / f"{lost.hold_id.hex}.json").read_bytes()
+        assert tasks.replay_unsettled() == 1
+        (spool / f"{lost.hold_id.hex}.json").write_bytes(kept)
+        assert tasks.replay_unsettled() == 1
+        told = {event.type: event.content for event in Event.objects.all()}
+        assert Event.objects.count() == 2
+        assert set(told) == {completed.type, "paywall.usage.charge.created"}
+        data = told[completed.type]["data"]
+        assert (data["requestId"], data["model"]) == (request, "gpt")
+        assert data["walletUserId"] == lost.hold.account.user.public_id
+
     def test_what_can_not_be_settled_stays_and_raises_one_alert(self, lost, spool):
         services.settle(lost.hold.account_id, lost.hold_id, 0)
         spool.mkdir()
@@ -118,7 +140,7 @@ class TestTheSpool:
 def test_the_database_stops_after_the_provider_answered_and_the_charge_survives(installation):
     """Longer than the gateway waits: the settlement goes to the disk and the worker charges it."""
     with FakeUpstream() as upstream:
-        upstream.delay = 1.5
+        upstream.delay = 4
         price = {"prompt": "0", "completion": "0", "request": "0.01"}
         site = installation(document(upstream, markup="0", pricing=price))
         site.kill(0)

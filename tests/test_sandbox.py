@@ -9,7 +9,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from proxy import sandbox
 from proxy.response import AnswerTooLong, UpstreamDied, UpstreamResponse
-from proxy.sandbox.reply import PREFACE
+from proxy.sandbox.reply import PREFACE, TOOL_PREFACE
 from proxy.sse import EventStream, data_of
 from proxy.tokens import count_prompt, count_text
 
@@ -157,6 +157,19 @@ def test_a_call_that_is_asked_for_is_made() -> None:
     functions = [call.function for delta in deltas for call in delta.tool_calls or [] if call.function]
     assert functions[0].name == "get_weather"
     assert "".join(function.arguments or "" for function in functions) == '{"city": "Paris"}'
+
+
+@pytest.mark.parametrize("result", ["21 degrees", [{"type": "text", "text": "21 degrees"}]])
+def test_a_tools_result_is_told_in_words_so_that_an_agent_comes_to_an_end(result: Any) -> None:
+    body = request('call get_weather {"city": "Paris"}', tools=TOOLS)
+    [call] = plain(body).choices[0].message.tool_calls or []
+    body["messages"] += [
+        {"role": "assistant", "content": None, "tool_calls": [call.model_dump()]},
+        {"role": "tool", "tool_call_id": call.id, "content": result},
+    ]
+    choice = plain(body).choices[0]
+    assert (choice.message.content, choice.finish_reason) == (TOOL_PREFACE + "21 degrees", "stop")
+    assert text_of(streamed(body)) == TOOL_PREFACE + "21 degrees"
 
 
 def test_a_tool_that_is_forced_is_called() -> None:

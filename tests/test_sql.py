@@ -30,6 +30,12 @@ def there_and_back(values, kind):
         ("date", [date(2026, 2, 28), None]),
         ("text", ["", "NULL", "null", '"', "\\", "{}", "a,b", " ", "\n", "ü😀", None, "'; DROP TABLE x; --"]),
         ("text", []),
+        # Of one type throughout.
+        ("uuid", [uuid.UUID(int=0), uuid.uuid4()]),
+        ("bigint", [0, -1, 2**63 - 1]),
+        ("text", ["", "a", "ü"]),
+        ("text", ['"', "a,b", "\\", '","']),
+        ("text", [None, None]),
     ],
 )
 def test_what_goes_in_comes_out(kind, values):

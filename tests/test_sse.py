@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.sse import EventStream, data_of, hide_usage
@@ -232,6 +232,7 @@ value = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(tricky.filter(lambda key: key != "usage"), value, max_size=4),
     st.none() | st.dictionaries(tricky, value, max_size=3),

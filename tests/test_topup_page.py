@@ -54,6 +54,7 @@ class TestThePage:
             ("1", NANO),
             ("12.5", 12_500_000_000),
             ("12.50", 12_500_000_000),
+            ("12,50", 12_500_000_000),
             ("$20", 20 * NANO),
             (" 500.00 ", 500 * NANO),
         ],
@@ -82,7 +83,8 @@ class TestThePage:
                 "1.001",
                 "NaN",
                 "1e2",
-                "1,50",
+                "1,500",
+                "1,2,3",
                 "$",
                 "1" * 33,
                 "\0",
@@ -144,7 +146,7 @@ class TestThePage:
         user = make_customer()
         page = pay(path_of(user), "25")
         assert page.status_code == 422
-        assert b"at most 20 USD" in page.content
+        assert b"at most $20" in page.content
         assert posted(user) == 0
 
     def test_a_busy_ledger_asks_to_try_again(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 import orjson
 import pytest
 
-from proxy import estimate, usage
+from paywalls import usage
+from paywalls.usage import Usage
+from proxy import estimate
 from proxy.estimate import Generated, from_completion
 from proxy.tokens import count_text
-from proxy.usage import Usage
 
 # --- The provider's usage --------------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ from ledger import book, posting, queries
 from ledger.errors import Contention
 from ledger.models import Transfer
 from paywalls import keys
-from paywalls.models import Paywall
 from tests.app import BALANCE, CHARGE, DEPOSIT, TOPUP, App, refusal
 
 
@@ -148,11 +147,12 @@ def test_a_revoked_key_is_refused_at_once(app: App) -> None:
     refusal(app.get(BALANCE), 401)
 
 
-@pytest.mark.parametrize("path", [DEPOSIT, CHARGE])
-def test_balances_of_a_shared_paywall_are_not_the_apps_to_change(db: None, path: str) -> None:
-    app = App()
-    Paywall.objects.filter(pk=app.paywall.pk).update(mode="shared")
-    assert "shared mode" in refusal(app.post(path, amount="1"), 403)
+def test_balances_of_a_shared_paywall_are_not_the_apps_to_change(db: None) -> None:
+    app = App(mode="shared")
+    assert "shared mode" in refusal(app.post(DEPOSIT, amount="1"), 403)
+    assert "shared mode" in refusal(
+        app.call("PUT", "/v1/user/settings", data="{}", content_type="application/json"), 403
+    )
     assert not Transfer.objects.exists()
 
 

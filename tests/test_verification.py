@@ -2,16 +2,29 @@
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
 from config import ids
 from ledger import services
-from ledger.models import Account, Hold, Lot, ReconciliationItem, Transfer
+from ledger.analytics import rollups
+from ledger.models import (
+    Account,
+    Hold,
+    Lot,
+    ProxyRequest,
+    ReconciliationItem,
+    StripeAccount,
+    StripeCheckout,
+    StripePayment,
+    Transfer,
+)
 from ledger.operations import PlaceHold
+from ledger.payments.credit import credit
 from ledger.posting import post_one
 from ledger.services import WalletSettings
 from ledger.verification import RULES, verify
 from paywalls.users import UserRef
-from tests.factories import make_paywall
+from tests.factories import make_connection, make_paywall, make_wallet_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,7 +63,28 @@ BREAKS = {
         DELETE FROM ledger_reconciliationitem
     """,
     "a wallet's day is what was held or charged on it": "UPDATE ledger_account SET day_used = day_used + 1",
+    "a charge or refund of a shared wallet is shared out to the nano": """
+        UPDATE ledger_split SET amount = amount + 1, earned = earned + 1 WHERE amount > 0
+    """,
+    "a settlement credits the sum of its splits": "UPDATE ledger_settlement SET amount = amount + 1",
+    "a withdrawal has left the earnings, but for one that was refused": """
+        UPDATE ledger_withdrawal SET amount = amount + 1
+    """,
+    "a connection's day is what was held or charged through it": """
+        UPDATE paywalls_connection SET day_used = day_used + 1
+    """,
+    "what Stripe took, less what it took back, is what it credited": """
+        UPDATE ledger_stripepayment SET reversed = reversed + 1
+    """,
+    "a payment of Stripe has one credit of just its amount": """
+        UPDATE ledger_stripepayment SET object_id = 'cs_other'
+    """,
+    "a checkout that was paid has a payment of just its amount": """
+        UPDATE ledger_stripecheckout SET state = 'open'
+    """,
     "a wallet is marked low just while it is": "UPDATE ledger_account SET is_low = NOT is_low WHERE kind = 'wallet'",
+    "roll-ups and increments are the raw rows, hour by hour": "UPDATE ledger_usagehour SET charged = charged + 1",
+    "users' roll-ups and increments are the raw rows, day by day": "DELETE FROM ledger_usageincrement",
 }
 
 
@@ -70,9 +104,45 @@ def books(transactional_db):
     services.settle(wallet, settled, 40)
     post_one(PlaceHold(wallet, lost, 60, -1))
     services.sweep_stale_holds()
-    assert (Transfer.objects.count(), Hold.objects.count(), Lot.objects.count()) == (8, 2, 4)
+    _pay_by_stripe(wallet)
+    assert (Transfer.objects.count(), Hold.objects.count(), Lot.objects.count()) == (10, 2, 5)
     assert ReconciliationItem.objects.count() == 1
+    for user in ("alice", "bob"):
+        rollups.roll_up()
+        ProxyRequest.objects.create(
+            paywall=paywall,
+            external_id=user,
+            surface="chat",
+            status="completed",
+            charge=40,
+            created_at=timezone.now(),
+        )
+    carol = UserRef(make_paywall(mode="shared").pk, "carol")
+    made = make_connection(carol, make_wallet_user(balance=1_000))
+    shared = services.charge(carol, 100, source="s")
+    services.refund(shared.transfer_id, 50, source="sr")
+    services.request_withdrawal(made.paywall, 20)
     assert list(verify()) == []
+
+
+def _pay_by_stripe(wallet_id):
+    """Ten cents through a checkout, of which a cent was taken back."""
+    wallet = Account.objects.get(pk=wallet_id)
+    account = StripeAccount.objects.create(livemode=False, key_digest="", key_suffix="")
+    StripeCheckout.objects.create(
+        account=account, wallet=wallet, purpose="payment", amount=100_000_000, session_id="cs_1", state="done"
+    )
+    paid = credit(
+        account,
+        wallet,
+        StripePayment.Kind.CHECKOUT,
+        "cs_1",
+        payment_intent="pi_1",
+        amount=100_000_000,
+        credited=100_000_000,
+    )
+    services.reverse(paid.transfer_id, 10_000_000, source="stripe:cs_1:taken:0:1")
+    StripePayment.objects.update(reversed=10_000_000, corrections=1)
 
 
 def test_every_rule_is_tried():
