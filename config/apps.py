@@ -6,4 +6,10 @@ class ConfigConfig(AppConfig):
     label = "config"
 
     def ready(self) -> None:
+        from django.conf import settings
+
+        from config import translations
+
+        translations.compile_all(settings.BASE_DIR / "locale", settings.LOCALE_PATHS[0])
+
         from config import celery, checks  # noqa: F401  (tasks bind to our app; the system checks register)

@@ -6,12 +6,15 @@ from pathlib import Path
 from celery import Celery
 from celery.signals import setup_logging
 from django.conf import settings
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("tollgate")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+TRANSPORT_ALIASES["folder"] = "config.broker:Transport"
 
 if not settings.REDIS_URL:
     # The broker is a folder then, which its transport doesn't make.

@@ -104,6 +104,14 @@ def check_production(**_: Any) -> Sequence[CheckMessage]:
                 id="tollgate.E006",
             )
         )
+    if settings.SANDBOX_MAIL:
+        found.append(
+            Error(
+                "SANDBOX_MAIL is on in production: anybody could sign in with anybody's address.",
+                hint=f"Remove SANDBOX_MAIL, and name a mail server (EMAIL_URL), {_OR_NO_PRODUCTION}.",
+                id="tollgate.E016",
+            )
+        )
     if "*" in settings.ALLOWED_HOSTS:
         found.append(
             Error(
@@ -149,6 +157,38 @@ def check_times(**_: Any) -> Sequence[CheckMessage]:
 
 
 @register(TAG)
+def check_registration(**_: Any) -> Sequence[CheckMessage]:
+    """Who may register is said in a way that is understood."""
+    hint = "Set REGISTRATION to open, closed or invitation."
+    if settings.REGISTRATION not in {"open", "closed", "invitation"}:
+        return [Error(f"REGISTRATION is {settings.REGISTRATION!r}.", hint=hint, id="tollgate.E012")]
+    codes = settings.INVITATION_CODES
+    if settings.REGISTRATION == "invitation" and (not codes or min(map(len, codes)) < 16):
+        return [
+            Error(
+                "REGISTRATION is by invitation, and INVITATION_CODES is empty or has a code under 16 characters.",
+                hint='Make one: python -c "import secrets; print(secrets.token_urlsafe(16))"',
+                id="tollgate.E013",
+            )
+        ]
+    return []
+
+
+@register(TAG)
+def check_webhook_retention(**_: Any) -> Sequence[CheckMessage]:
+    """A negative age would make every event an old one."""
+    if settings.WEBHOOK_RETENTION_DAYS >= 0:
+        return []
+    return [
+        Error(
+            f"WEBHOOK_RETENTION_DAYS is {settings.WEBHOOK_RETENTION_DAYS:g}.",
+            hint="Give a number of days, or 0 to keep events for ever.",
+            id="tollgate.E015",
+        )
+    ]
+
+
+@register(TAG)
 def check_webhook_networks(**_: Any) -> Sequence[CheckMessage]:
     """Networks that deliveries may go to are networks."""
     found: list[CheckMessage] = []
@@ -164,6 +204,51 @@ def check_webhook_networks(**_: Any) -> Sequence[CheckMessage]:
                 )
             )
     return found
+
+
+@register(TAG)
+def check_stripe(**_: Any) -> Sequence[CheckMessage]:
+    """Keys that move money travel encrypted, and are keys."""
+    found: list[CheckMessage] = []
+    address = urlsplit(settings.STRIPE_API_BASE)
+    if not address.hostname or address.scheme not in (
+        {"https"} if settings.PRODUCTION else {"https", "http"}
+    ):
+        found.append(
+            Error(
+                f"STRIPE_API_BASE is no https address: {settings.STRIPE_API_BASE!r}.",
+                hint="Remove it to use Stripe itself (https://api.stripe.com), or name your proxy by https.",
+                id="tollgate.E030",
+            )
+        )
+    if settings.STRIPE_SECRET_KEY and not settings.STRIPE_SECRET_KEY.startswith(("rk_", "sk_")):
+        found.append(
+            Error(
+                # Not the value itself, which is a secret.
+                "STRIPE_SECRET_KEY is no secret key of Stripe.",
+                hint="Set it to a restricted key, which starts with rk_live_ or rk_test_ (docs/payments.md).",
+                id="tollgate.E031",
+            )
+        )
+    return found
+
+
+@register(TAG)
+def check_pages(**_: Any) -> Sequence[CheckMessage]:
+    """Every page of the operators' site says whose rows it shows."""
+    from django.contrib import admin
+
+    from config.admin.tenancy import TenantPages
+
+    return [
+        Error(
+            f"The page of {model._meta.label} isn't limited to the tenants of whoever asks.",
+            hint="Derive it from config.admin.OperatorAdmin, and name its tenant_path.",
+            id="tollgate.E042",
+        )
+        for model, page in admin.site._registry.items()
+        if not isinstance(page, TenantPages)
+    ]
 
 
 def _secret_key() -> str:

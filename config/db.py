@@ -1,7 +1,7 @@
 """The database from the event loop: blocking work in a thread, and the parameters of a connection of one's own."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
@@ -24,6 +24,12 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
             connection.close()
 
     return await asyncio.get_running_loop().run_in_executor(_threads, run)
+
+
+async def from_threads(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Each chunk is read in a thread when the client has taken the one before: a slow one holds no connection."""
+    while (chunk := await in_thread(next, chunks, None)) is not None:
+        yield chunk
 
 
 def connection_parameters() -> dict[str, Any]:

@@ -5,6 +5,7 @@ is a prefix that names the kind and the key's 32 hex digits: `pw_018f…`, `req_
 """
 
 import uuid
+from datetime import datetime
 
 from uuid_utils.compat import uuid7
 
@@ -19,6 +20,13 @@ PREFIXES = {
     "delivery": "del",
     "user": "usr",
     "link": "lnk",
+    "stripe_account": "sac",
+    "team": "team",
+    "wallet_user": "wus",
+    "connection": "con",
+    "authorization": "aut",
+    "settlement": "stl",
+    "withdrawal": "wdr",
 }
 
 
@@ -41,3 +49,9 @@ def parse(kind: str, public_id: str) -> uuid.UUID:
     if prefix != PREFIXES[kind] or len(digits) != 32:
         raise ValueError(f"{public_id!r} is no {kind} id: it starts with {PREFIXES[kind]}_")
     return uuid.UUID(hex=digits)
+
+
+def first_of(moment: datetime, *, later: int = 0) -> uuid.UUID:
+    """The lowest id that `new` makes `later` seconds after a moment: ids begin with their milliseconds."""
+    milliseconds = int((moment.timestamp() + later) * 1_000)
+    return uuid.UUID(int=min(max(milliseconds, 0), 2**48 - 1) << 80)

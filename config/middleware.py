@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
-from config import ids
+from config import cors, ids
 
 
 class RequestIdMiddleware(MiddlewareMixin):
@@ -17,4 +17,14 @@ class RequestIdMiddleware(MiddlewareMixin):
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         response["X-Request-Id"] = ids.public("request", request.request_id)  # type: ignore[attr-defined]
+        return response
+
+
+class CrossOriginMiddleware(MiddlewareMixin):
+    """Lets a page read the answer where its key's paywall allows the page's origin (`request.readable_from`)."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if origin := getattr(request, "readable_from", ""):
+            for name, value in cors.answer_headers(origin).items():
+                response[name] = value
         return response

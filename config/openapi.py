@@ -50,6 +50,7 @@ _REASONS = {
     401: "No key, or one that is unknown or revoked.",
     403: "The paywall's mode doesn't allow it.",
     404: "There is no such thing on this paywall.",
+    410: "The paywall is archived.",
     409: "Not in its present state; the message says why.",
     413: "The body is over the limit.",
     415: "The body is not application/json.",
@@ -66,6 +67,25 @@ def errors(*statuses: int) -> dict[int, OpenApiResponse]:
     }
 
 
+_TENANT_REASONS = _REASONS | {
+    401: "No key, or one that is unknown, expired or revoked.",
+    403: "The key's scopes don't allow it, or it is another customer's.",
+    404: "This customer has no such thing.",
+    409: "It is there already, or in use; the message says what.",
+    429: "Over the key's rate, or the tier's monthly events. `Retry-After` says when to come back.",
+}
+
+
+def tenant_errors(*statuses: int) -> dict[int, OpenApiResponse]:
+    """The error answers of an endpoint of the metering API, in its own shape; those that all have are added."""
+    return {
+        status: OpenApiResponse(
+            {"$ref": "#/components/schemas/TenantError"}, description=_TENANT_REASONS[status]
+        )
+        for status in sorted({*statuses, 400, 401, 403, 429, 503})
+    }
+
+
 def add_gateway_paths(
     result: dict[str, Any], generator: SchemaGenerator, request: HttpRequest | None, public: bool
 ) -> dict[str, Any]:
@@ -74,6 +94,9 @@ def add_gateway_paths(
     result["paths"] = dict(sorted((result["paths"] | gateway["paths"]).items()))
     for section, parts in gateway["components"].items():
         result["components"][section] = dict(sorted((result["components"].get(section, {}) | parts).items()))
+    for path in result["paths"].values():
+        for method in METHODS & path.keys():
+            path[method].setdefault("security", [])
     for response in _responses(result):
         response.setdefault("headers", {})["x-request-id"] = {"$ref": "#/components/headers/RequestId"}
     return result

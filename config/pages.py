@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, TypeVar
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as N_
 
-from config.errors import error_body
+from config.errors import error_body, is_metering, tenant_error_body
 
 API_PREFIX = "/v1/"
 
@@ -24,19 +27,34 @@ HEADERS = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 
+# For a page with a script of our own, which may ask us only.
+_SCRIPTS = "script-src 'self'; connect-src 'self'"
+
 P = ParamSpec("P")
+Answer = TypeVar("Answer", bound=HttpResponseBase)
 
 
 def hosted(
-    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """A view whose every answer has the strict headers: no scripts, no frames, no cache, no index."""
+    view: Callable[Concatenate[HttpRequest, P], Answer],
+) -> Callable[Concatenate[HttpRequest, P], Answer]:
+    """A view in the browser's language, whose every answer has the strict headers.
+
+    No scripts (see `with_scripts`), frames, cache or index. A view may set a Content-Security-Policy of its own.
+    """
 
     @wraps(view)
-    def strict(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        return _strict(view(request, *args, **kwargs))
+    def strict(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> Answer:
+        # Not by middleware: the REST API and the operators' site speak one language.
+        with translation.override(translation.get_language_from_request(request)):
+            return _strict(view(request, *args, **kwargs))
 
     return strict
+
+
+def with_scripts(response: HttpResponse) -> HttpResponse:
+    """A hosted page that needs a script: from our own files, never inline."""
+    response["Content-Security-Policy"] = f"{HEADERS['Content-Security-Policy']}; {_SCRIPTS}"
+    return response
 
 
 def problem(title: str, text: str, status: HTTPStatus) -> HttpResponse:
@@ -49,23 +67,30 @@ def problem(title: str, text: str, status: HTTPStatus) -> HttpResponse:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400."""
     if _is_api(request):
-        return _json("The request can't be read.", HTTPStatus.BAD_REQUEST, code="bad_request")
-    return problem("This request can't be read", "Go back and try again.", HTTPStatus.BAD_REQUEST)
+        return _json(request, "The request can't be read.", HTTPStatus.BAD_REQUEST, code="bad_request")
+    return _told(
+        request, N_("This request can't be read"), N_("Go back and try again."), HTTPStatus.BAD_REQUEST
+    )
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler403."""
     if _is_api(request):
-        return _json("This is not allowed.", HTTPStatus.FORBIDDEN, code="permission_denied")
-    return problem("This is not allowed", "You don't have access to this page.", HTTPStatus.FORBIDDEN)
+        return _json(request, "This is not allowed.", HTTPStatus.FORBIDDEN, code="permission_denied")
+    return _told(
+        request, N_("This is not allowed"), N_("You don't have access to this page."), HTTPStatus.FORBIDDEN
+    )
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404."""
     if _is_api(request):
-        return _json(f"There is no {request.path}.", HTTPStatus.NOT_FOUND, code="not_found")
-    return problem(
-        "Page not found", "Check the address, or go back to where you came from.", HTTPStatus.NOT_FOUND
+        return _json(request, f"There is no {request.path}.", HTTPStatus.NOT_FOUND, code="not_found")
+    return _told(
+        request,
+        N_("Page not found"),
+        N_("Check the address, or go back to where you came from."),
+        HTTPStatus.NOT_FOUND,
     )
 
 
@@ -73,36 +98,46 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500."""
     if _is_api(request):
         return _json(
+            request,
             "Something went wrong on our side. If it stays, tell the operator this answer's x-request-id.",
             HTTPStatus.INTERNAL_SERVER_ERROR,
             code="internal_error",
         )
-    return problem(
-        "Something went wrong on our side",
-        "Nothing was changed. Please try again in a moment.",
+    return _told(
+        request,
+        N_("Something went wrong on our side"),
+        N_("Nothing was changed. Please try again in a moment."),
         HTTPStatus.INTERNAL_SERVER_ERROR,
     )
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The form was not sent from its own page, or the browser keeps no cookies."""
-    return problem(
-        "This form has to be sent again",
-        "Allow cookies for this site, open the page again and resend the form. Nothing was changed.",
+    return _told(
+        request,
+        N_("This form has to be sent again"),
+        N_("Allow cookies for this site, open the page again and resend the form. Nothing was changed."),
         HTTPStatus.FORBIDDEN,
     )
+
+
+def _told(request: HttpRequest, title: str, text: str, status: HTTPStatus) -> HttpResponse:
+    with translation.override(translation.get_language_from_request(request)):
+        return problem(_(title), _(text), status)
 
 
 def _is_api(request: HttpRequest) -> bool:
     return request.path.startswith(API_PREFIX)
 
 
-def _json(message: str, status: HTTPStatus, *, code: str) -> HttpResponse:
+def _json(request: HttpRequest, message: str, status: HTTPStatus, *, code: str) -> HttpResponse:
+    if is_metering(request.path):
+        return JsonResponse(tenant_error_body(message, code), status=status)
     kind = "api_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
     return JsonResponse(error_body(message, type=kind, code=code), status=status)
 
 
-def _strict(response: HttpResponse) -> HttpResponse:
+def _strict(response: Answer) -> Answer:
     for name, value in HEADERS.items():
-        response[name] = value
+        response.setdefault(name, value)
     return response

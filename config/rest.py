@@ -1,7 +1,7 @@
-"""The REST framework's hooks: strict JSON in, errors in the OpenAI shape out."""
+"""The REST framework's hooks: strict JSON in, errors out in the shape of their surface."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 import orjson
@@ -14,7 +14,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config.errors import ApiError, BodyTooLarge, Unavailable, error_body
+from config.errors import ApiError, BodyTooLarge, Unavailable, error_body, tenant_error_body
 
 log = logging.getLogger("tollgate.api")
 
@@ -57,16 +57,39 @@ class AlwaysJson(DefaultContentNegotiation):
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Every error of the REST API in the OpenAI shape; None leaves a bug to Django (500)."""
-    if isinstance(error, OperationalError | InterfaceError):
-        log.error("the database is away", exc_info=error)
-        error = Unavailable(
-            "The database can't be reached. Try again; with the same Idempotency-Key nothing counts twice."
-        )
+    error = _of_database(error)
     if isinstance(error, ApiError):
         return Response(error.body(), status=error.status, headers=error.headers)
     if isinstance(error, exceptions.APIException):
         return _from_drf(error)
     return None
+
+
+def tenant_exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Every error of the metering API in its own shape; None leaves a bug to Django (500)."""
+    error = _of_database(error)
+    if isinstance(error, ApiError):
+        return Response(error.tenant_body(), status=error.status, headers=error.headers)
+    if isinstance(error, exceptions.ValidationError):
+        details = [{"field": field, "message": message} for field, message in _faults(error.detail)]
+        first = details[0]
+        message = f"{first['field']}: {first['message']}" if first["field"] else str(first["message"])
+        return Response(tenant_error_body(message, "validation_error", details), status=error.status_code)
+    if isinstance(error, exceptions.APIException):
+        codes = error.get_codes()
+        body = tenant_error_body(str(error.detail), codes if isinstance(codes, str) else "invalid_request")
+        return Response(body, status=error.status_code)
+    return None
+
+
+def _of_database(error: Exception) -> Exception:
+    """Where the database is away, the error that says so."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return error
+    log.error("the database is away", exc_info=error)
+    return Unavailable(
+        "The database can't be reached. Try again; with the same Idempotency-Key nothing counts twice."
+    )
 
 
 def _from_drf(error: exceptions.APIException) -> Response:
@@ -81,12 +104,20 @@ def _from_drf(error: exceptions.APIException) -> Response:
     return Response(body, status=error.status_code)
 
 
-def _first_fault(detail: Any, path: str | None = None) -> tuple[str | None, str]:
-    """The first fault of DRF's nested error detail: (field path, message)."""
+def _first_fault(detail: Any) -> tuple[str | None, str]:
+    """The first fault of DRF's nested error detail: (field path, message with the path)."""
+    path, message = next(_faults(detail))
+    return path, f"{path}: {message}" if path else message
+
+
+def _faults(detail: Any, path: str | None = None) -> Iterator[tuple[str | None, str]]:
+    """Each fault of DRF's nested error detail: (field path, message)."""
     if isinstance(detail, dict):
         for field, inner in detail.items():
             name = path if field == "non_field_errors" else f"{path}.{field}" if path else str(field)
-            return _first_fault(inner, name)
-    if isinstance(detail, list) and detail:
-        return _first_fault(detail[0], path)
-    return path, f"{path}: {detail}" if path else str(detail)
+            yield from _faults(inner, name)
+    elif isinstance(detail, list):
+        for inner in detail:
+            yield from _faults(inner, path)
+    else:
+        yield path, str(detail)

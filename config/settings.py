@@ -1,6 +1,8 @@
 """Every setting of the installation. Each environment variable is read here and listed in `.env.example`."""
 
 import os
+import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +24,13 @@ class Env(environ.Env):
             return super().get_value(var, cast=cast, default=default, **options)
         except ValueError as error:
             raise ImproperlyConfigured(f"{var}: {error}") from error
+
+    def percent(self, var: str, default: str) -> Decimal:
+        """A percentage from 0 to 100, such as 2.5."""
+        text = self.str(var, default=default)
+        if not re.fullmatch(r"\d{1,3}(\.\d{1,4})?", text, re.ASCII) or Decimal(text) > 100:
+            raise ImproperlyConfigured(f"{var}: must be a percentage from 0 to 100 such as 2.5")
+        return Decimal(text)
 
 
 env = Env()
@@ -94,10 +103,12 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "config.middleware.RequestIdMiddleware",
+    "config.middleware.CrossOriginMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "config.audited.AuditMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -145,7 +156,7 @@ DATABASES = {
 
 # A message is only a hint, the database is the truth: without Redis the broker is a folder.
 REDIS_URL = env.str("REDIS_URL", default="")
-CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost"
+CELERY_BROKER_URL = REDIS_URL or "folder://localhost"
 _queue_dir = DATA_DIR / "queue"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {}
@@ -168,9 +179,26 @@ CELERY_BEAT_SCHEDULE = {
     "deliver-webhooks": {"task": "webhooks.tasks.deliver", "schedule": 1.0, "options": {"expires": 5}},
     "release-stale-holds": {"task": "ledger.tasks.release_stale_holds", "schedule": 5.0},
     "replay-unsettled": {"task": "ledger.tasks.replay_unsettled", "schedule": 10.0},
+    # What waits for the next run is summed by whoever asks: that it is short keeps their answers fast.
+    "roll-up-usage": {"task": "ledger.tasks.roll_up_usage", "schedule": 10.0, "options": {"expires": 10}},
+    # Hints start these at once; the clock finds what no hint told of.
+    "process-stripe-events": {"task": "ledger.tasks.process_stripe_events", "schedule": 5.0},
+    "pay-auto-topups": {"task": "ledger.tasks.pay_auto_topups", "schedule": 5.0},
+    "look-for-payments": {"task": "ledger.tasks.look_for_payments", "schedule": 10.0},
+    "keep-stripe-connected": {"task": "ledger.tasks.keep_stripe_connected", "schedule": 300.0},
     "expire-credits": {"task": "ledger.tasks.expire_credits", "schedule": 60.0},
     "close-overdue-items": {"task": "ledger.tasks.close_overdue_items", "schedule": 600.0},
+    "settle-earnings": {"task": "ledger.tasks.settle_earnings", "schedule": 10.0},
+    "forget-authorization-requests": {
+        "task": "paywalls.tasks.forget_authorization_requests",
+        "schedule": 86_400.0,
+    },
+    "forget-sign-in-codes": {"task": "paywalls.tasks.forget_sign_in_codes", "schedule": 3600.0},
     "forget-idempotency-keys": {"task": "ledger.tasks.forget_idempotency_keys", "schedule": 3600.0},
+    "forget-webhook-events": {"task": "webhooks.tasks.forget_old_events", "schedule": 3600.0},
+    "forget-request-keys": {"task": "ledger.tasks.forget_request_keys", "schedule": 600.0},
+    "forget-requests": {"task": "ledger.tasks.forget_requests", "schedule": 3600.0},
+    "forget-feature-uses": {"task": "ledger.tasks.forget_feature_uses", "schedule": 3600.0},
     "verify-books": {"task": "ledger.tasks.verify_books", "schedule": crontab(hour=3, minute=0)},
 }
 
@@ -178,11 +206,40 @@ CELERY_BEAT_SCHEDULE = {
 
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=10 * 1024 * 1024)
 UPSTREAM_CONNECT_SECONDS = env.float("UPSTREAM_CONNECT_SECONDS", default=10.0)
+UPSTREAM_FIRST_BYTE_SECONDS = env.float("UPSTREAM_FIRST_BYTE_SECONDS", default=300.0)
 UPSTREAM_IDLE_SECONDS = env.float("UPSTREAM_IDLE_SECONDS", default=120.0)
 UPSTREAM_TOTAL_SECONDS = env.float("UPSTREAM_TOTAL_SECONDS", default=600.0)
+# How often a request asks its providers before it gives up; each of its routes is asked once in any case.
+UPSTREAM_ATTEMPTS = env.int("UPSTREAM_ATTEMPTS", default=3)
+# A route that failed so many requests in a row rests for so many seconds, then one request at a time may try it.
+BREAKER_FAILURES = env.int("BREAKER_FAILURES", default=5)
+BREAKER_SECONDS = env.float("BREAKER_SECONDS", default=15.0)
 # A hold outlives the longest request, so that the sweeper never takes one from a live request.
 HOLD_SECONDS = env.float("HOLD_SECONDS", default=UPSTREAM_TOTAL_SECONDS + 60.0)
+REQUEST_RETENTION_DAYS = env.int("REQUEST_RETENTION_DAYS", default=90)
 TOPUP_LINK_SECONDS = env.int("TOPUP_LINK_SECONDS", default=24 * 3600)
+
+# --- Shared mode -----------------------------------------------------------------------------------------
+
+# What the installation keeps of every charge on a shared wallet; the rest, less its providers' cost, is the paywall's.
+PLATFORM_FEE_PERCENT = env.percent("PLATFORM_FEE_PERCENT", default="0")
+AUTHORIZATION_LINK_SECONDS = env.int("AUTHORIZATION_LINK_SECONDS", default=24 * 3600)
+# Sign-in codes are shown on the page itself, where no mail leaves the machine.
+SANDBOX_MAIL = env.bool("SANDBOX_MAIL", default=EMBEDDED and not PRODUCTION)
+
+# --- The metering API ------------------------------------------------------------------------------------
+
+# Who may register as a tenant: "open" (anybody), "closed", or "invitation" (who knows one of INVITATION_CODES).
+REGISTRATION = env.str("REGISTRATION", default="closed" if PRODUCTION else "open")
+INVITATION_CODES = env.list("INVITATION_CODES", default=[])
+# Requests a minute of each tenant's key where its tier says nothing else; 0 is no limit.
+RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", default=100)
+
+# --- Payments --------------------------------------------------------------------------------------------
+
+# The installation's own Stripe account, for shared paywalls; a default paywall has one of its own.
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com").rstrip("/")
 
 # --- Webhooks --------------------------------------------------------------------------------------------
 
@@ -193,6 +250,8 @@ WEBHOOK_TIMEOUT_SECONDS = env.float("WEBHOOK_TIMEOUT_SECONDS", default=15.0)
 WEBHOOK_BACKOFF_BASE_SECONDS = env.float("WEBHOOK_BACKOFF_BASE_SECONDS", default=30.0)
 WEBHOOK_MAX_ATTEMPTS = env.int("WEBHOOK_MAX_ATTEMPTS", default=8)
 WEBHOOK_DISABLE_AFTER_DAYS = env.float("WEBHOOK_DISABLE_AFTER_DAYS", default=5.0)
+# Days that events and their finished deliveries are kept, for the log and for replays; 0 keeps them for ever.
+WEBHOOK_RETENTION_DAYS = env.float("WEBHOOK_RETENTION_DAYS", default=90.0)
 # Networks that deliveries may go to though they are not public, also over plain http.
 WEBHOOK_ALLOWED_NETWORKS = env.list(
     "WEBHOOK_ALLOWED_NETWORKS", default=["127.0.0.0/8", "::1/128"] if EMBEDDED and not PRODUCTION else []
@@ -229,6 +288,9 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+# Compiled where the product runs, from the sources in locale/ (config/translations.py).
+LOCALE_PATHS = [DATA_DIR / "locale"]
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -239,6 +301,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # The operators' site.
 UNFOLD = site.UNFOLD
+AUTHENTICATION_BACKENDS = ["config.admin.backend.OperatorBackend"]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
@@ -247,7 +310,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["config.rest.StrictJsonParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.rest.AlwaysJson",
     "DEFAULT_AUTHENTICATION_CLASSES": ["paywalls.authentication.PaywallKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["paywalls.authentication.KeyMayCall"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "config.rest.exception_handler",
     "UNAUTHENTICATED_USER": None,
@@ -256,6 +319,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Tollgate",
     "DESCRIPTION": "A self-hosted AI paywall: OpenAI-compatible, with an exact ledger behind it.",
     "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/v1",
     "POSTPROCESSING_HOOKS": [

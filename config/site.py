@@ -23,6 +23,14 @@ def _style(request: HttpRequest) -> str:
     return static("operator.css")
 
 
+def _overview_style(request: HttpRequest) -> str:
+    return static("overview.css")
+
+
+def _overview_script(request: HttpRequest) -> str:
+    return static("overview.js")
+
+
 def _may_view(model: str) -> Callable[[HttpRequest], bool]:
     app, name = model.split(".")
     return lambda request: request.user.has_perm(f"{app}.view_{name}")
@@ -45,8 +53,10 @@ UNFOLD: dict[str, Any] = {
     "SITE_ICON": _logo,
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _logo}],
     "SHOW_BACK_BUTTON": True,
+    "DASHBOARD_CALLBACK": "ledger.admin.overview.first_page",
     "ENVIRONMENT": "config.site.environment",
-    "STYLES": [_style],
+    "STYLES": [_style, _overview_style],
+    "SCRIPTS": [_overview_script],
     "BORDER_RADIUS": "6px",
     # The blue of the hosted pages.
     "COLORS": {
@@ -67,6 +77,7 @@ UNFOLD: dict[str, Any] = {
     "SIDEBAR": {
         "show_search": True,
         "navigation": [
+            {"items": [{"title": "Overview", "icon": "monitoring", "link": reverse_lazy("admin:index")}]},
             {
                 "title": "Paywalls",
                 "separator": True,
@@ -76,18 +87,41 @@ UNFOLD: dict[str, Any] = {
                     _item("Keys", "key", "paywalls.paywallkey"),
                     _item("Providers", "hub", "paywalls.provider"),
                     _item("Models", "neurology", "paywalls.paywallmodel"),
+                    _item("Playgrounds", "chat", "paywalls.playground"),
                     _item("End users", "group", "paywalls.enduser"),
+                    _item("Teams", "groups", "paywalls.team"),
+                    _item("Tenant keys", "vpn_key", "paywalls.tenantkey"),
+                    _item("Tier limits", "speed", "paywalls.tierlimits"),
+                    _item("Provider costs", "price_change", "paywalls.providercost"),
+                    _item("Burn tables", "local_fire_department", "ledger.burntable"),
+                    _item("Wallet users", "wallet", "paywalls.walletuser"),
+                    _item("Connections", "cable", "paywalls.connection"),
+                    _item("Requests to connect", "contact_support", "paywalls.authorizationrequest"),
+                    _item("Entitlements", "verified_user", "ledger.entitlement"),
+                    _item("Uses of features", "counter_5", "ledger.featureusage"),
                 ],
             },
             {
                 "title": "Money",
                 "separator": True,
                 "items": [
+                    _item("Requests", "swap_calls", "ledger.proxyrequest"),
+                    _item("Reported usage", "data_usage", "ledger.usageevent"),
                     _item("Accounts", "account_balance_wallet", "ledger.account"),
                     _item("Transfers", "swap_horiz", "ledger.transfer"),
                     _item("Holds", "lock_clock", "ledger.hold"),
                     _item("Lots", "stacks", "ledger.lot"),
                     _item("Top-up links", "add_card", "ledger.topuplink"),
+                    _item("Plans", "card_membership", "paywalls.plan"),
+                    _item("Stripe accounts", "account_balance", "ledger.stripeaccount"),
+                    _item("Stripe payments", "payments", "ledger.stripepayment"),
+                    _item("Stripe checkouts", "shopping_cart_checkout", "ledger.stripecheckout"),
+                    _item("Stripe events", "sensors", "ledger.stripeevent"),
+                    _item("Auto top-ups", "autorenew", "ledger.autocharge"),
+                    _item("Subscriptions to plans", "event_repeat", "ledger.plansubscription"),
+                    _item("Splits", "call_split", "ledger.split"),
+                    _item("Settlements", "task_alt", "ledger.settlement"),
+                    _item("Withdrawals", "payments", "ledger.withdrawal"),
                     _item("Reconciliation", "rule", "ledger.reconciliationitem"),
                     _item("Alerts", "notification_important", "ledger.operatoralert"),
                 ],
@@ -105,8 +139,9 @@ UNFOLD: dict[str, Any] = {
                 "title": "Operators",
                 "separator": True,
                 "items": [
+                    _item("Team", "badge", "paywalls.membership"),
+                    _item("Audit log", "history", "paywalls.auditentry"),
                     _item("Users", "person", "auth.user"),
-                    _item("Groups", "badge", "auth.group"),
                 ],
             },
         ],

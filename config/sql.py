@@ -28,17 +28,47 @@ def array(values: Iterable[Any]) -> str:
     The driver's own way asks every element for its type; for the columns of a batch this takes a quarter of the
     time.
     """
+    values = list(values)
+    kinds = set(map(type, values))
+    # Columns of one type, as nearly all are, are joined without a look at each element.
+    if len(kinds) == 1 and (whole := _COLUMNS.get(kinds.pop())):
+        return whole(values)
     elements = ["NULL" if value is None else _ELEMENTS.get(type(value), _quoted)(value) for value in values]
     return f"{{{','.join(elements)}}}"
 
 
+def columns(rows: Iterable[Sequence[Any]], width: int) -> tuple[str, ...]:
+    """Rows turned into the arrays that unnest() wants, one for each of `width` columns."""
+    return tuple(map(array, zip(*rows, strict=True))) or ("{}",) * width
+
+
 def _quoted(value: object) -> str:
-    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    text = str(value)
+    if "\\" in text or '"' in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+def _texts(values: list[str]) -> str:
+    joined = '","'.join(values)
+    if "\\" in joined or joined.count('"') != 2 * (len(values) - 1):
+        joined = '","'.join([value.replace("\\", "\\\\").replace('"', '\\"') for value in values])
+    return f'{{"{joined}"}}'
+
+
+def _uuids(values: list[uuid.UUID]) -> str:
+    # Not `.hex`: its property takes half as long again.
+    return f"{{{','.join([f'{value.int:032x}' for value in values])}}}"
 
 
 _ELEMENTS: dict[type, Callable[[Any], str]] = {
     uuid.UUID: attrgetter("hex"),
     int: str,
     bool: str,
+}
+_COLUMNS: dict[type, Callable[[list[Any]], str]] = {
+    str: _texts,
+    uuid.UUID: _uuids,
+    int: lambda values: f"{{{','.join(map(str, values))}}}",
+    type(None): lambda values: f"{{{','.join(['NULL'] * len(values))}}}",
 }
