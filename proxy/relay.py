@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import orjson
 
-from proxy import provider_errors, sse
+from proxy import marker, provider_errors, sse
 from proxy.http import Response
 from proxy.meter import Ending, Meter
 from proxy.record import Record
@@ -75,7 +75,7 @@ class Relay:
         await self._settle()
         if error := provider_errors.own_fault(answer.status, body):
             raise error
-        await self._response.whole(answer.status, body, _passed_headers(answer.headers))
+        await self._response.whole(answer.status, marker.removed(body), _passed_headers(answer.headers))
 
     async def _plain(self, answer: UpstreamResponse) -> None:
         self._begin()
@@ -87,6 +87,7 @@ class Relay:
         if not isinstance(plain, dict):
             raise UpstreamDied("a plain answer that is no JSON object")
         self._meter.see_answer(plain)
+        body = marker.removed(body)
         self._hold.keep_answer(body)
         # Charges are committed before they are acknowledged.
         await self._settle()
@@ -104,7 +105,7 @@ class Relay:
             came = events.feed(chunk)
             self._meter.events += len(came)
             for event in came:
-                shown = reader.see(event)
+                shown = marker.removed_from(reader.see(event))
                 if reader.failed and not (passing or self._response.started):
                     raise UpstreamDied("an error in place of an answer")
                 if reader.is_last(event):
@@ -117,7 +118,7 @@ class Relay:
                 break
         else:
             # Some providers end without [DONE], or without the last blank line.
-            last = reader.see(events.rest)
+            last = marker.removed_from(reader.see(events.rest))
             if reader.failed or not reader.finished:
                 if self._response.started and last:
                     await self._pass(answer, last)

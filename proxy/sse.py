@@ -8,6 +8,8 @@ line ends an event.
 import re
 from collections.abc import Iterator
 
+from proxy.members import joined, members, value_of
+
 _BOM = b"\xef\xbb\xbf"
 _USAGE = b'"usage"'
 
@@ -17,13 +19,7 @@ _LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r|\Z)")
 # The longest beginning of a blank line that more bytes could still complete or lengthen: CR LF CR.
 _UNDECIDED = 3
 
-_STRING = rb'"(?:[^"\\]++|\\.)*+"'
-_OPENING = re.compile(rb"\s*+\{")
-# A key and its value, where that is a string or a scalar; where it is nested the match ends at its bracket.
-_MEMBER = re.compile(rb"\s*+(%s)\s*+:\s*+(?:%s|[^\s\"{}\[\],]++)?+" % (_STRING, _STRING), re.DOTALL)
-_SEPARATOR = re.compile(rb"\s*+([,}])")
 _EMPTY_LIST = re.compile(rb"\[\s*+]")
-_STRING_OR_BRACKET = re.compile(_STRING + rb"|[{}\[\]]", re.DOTALL)
 # What OpenAI sends in nearly every chunk: the null near the end, behind it nothing or plain strings. As the
 # last brace closes the outermost object, and nothing between holds a quote or a brace of its own, this is a
 # top-level member.
@@ -118,14 +114,14 @@ def hide_usage(event: bytes) -> bytes | None:
     if (end := _NULL_AT_END.match(event, at)) and event.startswith(b"data: {") and event.find(b"\n") > at:
         return event[: at - 1] + end[1]
     data = data_of(event)
-    members = _members(data) if data is not None else None
-    if data is None or not members or not any(key == _USAGE for key, _, _ in members):
+    found = members(data) if data is not None else None
+    if data is None or not found or not any(key == _USAGE for key, _, _ in found):
         return event
-    values = {key: data[start:end].partition(b":")[2].strip() for key, start, end in members}
+    values = {member[0]: value_of(data, member) for member in found}
     if _EMPTY_LIST.fullmatch(values.get(b'"choices"', b"")) and values[_USAGE].startswith(b"{"):
         return None
-    kept = [data[start:end] for key, start, end in members if key != _USAGE]
-    return _with_data(event, data[: members[0][1]] + b",".join(kept) + data[members[-1][2] :])
+    kept = [data[start:end] for key, start, end in found if key != _USAGE]
+    return with_data(event, joined(data, found, kept))
 
 
 # --- Lines -----------------------------------------------------------------------------------------------
@@ -139,7 +135,7 @@ def _lines(event: bytes) -> Iterator[tuple[bytes, bytes, bytes | None]]:
         yield line, end, value.removeprefix(b" ") if field == b"data" else None
 
 
-def _with_data(event: bytes, data: bytes) -> bytes:
+def with_data(event: bytes, data: bytes) -> bytes:
     """The event with other data in place of its own."""
     result, waiting = [], True
     for line, end, value in _lines(event):
@@ -151,40 +147,3 @@ def _with_data(event: bytes, data: bytes) -> bytes:
             result += [prefix, data.replace(b"\n", end + prefix), end]
             waiting = False
     return b"".join(result)
-
-
-# --- JSON ------------------------------------------------------------------------------------------------
-
-
-def _members(text: bytes) -> list[tuple[bytes, int, int]] | None:
-    """The members of a JSON object as (quoted key, start, end) without the commas; None for anything else."""
-    members: list[tuple[bytes, int, int]] = []
-    separator = _OPENING.match(text)
-    while separator:
-        start = separator.end()
-        member = _MEMBER.match(text, start)
-        if not member:
-            return None
-        end = member.end()
-        if text[end : end + 1] in (b"{", b"["):
-            end = _end_of_nested(text, end)
-        separator = _SEPARATOR.match(text, end)
-        if not separator:
-            return None
-        members.append((member[1], start, separator.start(1)))
-        if separator[1] == b"}":
-            return members
-    return None
-
-
-def _end_of_nested(text: bytes, start: int) -> int:
-    """Where the object or array that begins at `start` ends; the end of the text where it doesn't."""
-    depth = 0
-    for token in _STRING_OR_BRACKET.finditer(text, start):
-        if token[0] in b"{[":
-            depth += 1
-        elif token[0] in b"}]":
-            depth -= 1
-            if not depth:
-                return token.end()
-    return len(text)

@@ -76,6 +76,7 @@ class FakeUpstream:
         self.delay = 0.0
         self._plain = None
         self._stream = None
+        self._stream_headers = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -85,9 +86,9 @@ class FakeUpstream:
         """Answer plain requests so; `body` may be a dict, bytes, or DIE."""
         self._plain = (body, status, headers or {})
 
-    def streams(self, *script):
+    def streams(self, *script, headers=None):
         """Answer streamed requests with these bytes, pauses (seconds, or until an asyncio.Event) and DIE."""
-        self._stream = script
+        self._stream, self._stream_headers = script, headers or {}
 
     def call(self, function):
         """Call something in the server's own event loop, such as an event's `set`."""
@@ -138,7 +139,8 @@ class FakeUpstream:
     async def _serve_stream(self, request, seen):
         if self._plain and self._plain[1] != 200:
             return await self._serve_plain(request)
-        response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
+        headers = {"content-type": "text/event-stream; charset=utf-8", **self._stream_headers}
+        response = web.StreamResponse(headers=headers)
         await response.prepare(request)
         wants_usage = (seen.body.get("stream_options") or {}).get("include_usage")
         usage = (chunk(usage=USAGE),) if wants_usage else ()

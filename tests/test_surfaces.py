@@ -7,7 +7,7 @@ import httpx
 import openai
 import pytest
 
-from tests.fake_upstream import DIE, DONE, FakeUpstream
+from tests.fake_upstream import DIE, DONE, HELLO, FakeUpstream
 from tests.installation import Installation
 from tests.story import assert_books_sum, balance, deposit, document
 
@@ -322,3 +322,61 @@ class TestWhatAProviderSpeaks:
         )
         assert answer.status_code == 200
         assert last_charge(site) == (2_000, False)
+
+
+# Enough for each API, said by the user named.
+ASKED = {
+    "/chat/completions": lambda user: {"user": user, "messages": MESSAGES},
+    "/completions": lambda user: {"user": user, "prompt": "Hello"},
+    "/responses": lambda user: {"user": user, "input": "Hello"},
+    "/messages": lambda user: {"metadata": {"user_id": user}, "messages": MESSAGES, "max_tokens": 9},
+}
+OURS = ("x-paywall-decision", "x-should-retry", "idempotent-replayed")
+
+
+class TestNobodyElsePosesAsThePaywall:
+    """A provider that sends the very answer which the paywall gives who can't pay: the words pass, the mark doesn't."""
+
+    def ask(self, site, path, user, **more):
+        return httpx.post(
+            f"{site.url()}/v1{path}",
+            json={"model": "fake/model", **ASKED[path](user), **more},
+            headers={"authorization": f"Bearer {site.key}", "x-api-key": site.key},
+        )
+
+    @pytest.mark.parametrize("path", ASKED)
+    def test_a_plain_answer_has_no_mark_of_ours(self, site, upstream, path):
+        ours = self.ask(site, path, "broke")
+        assert ours.headers["x-paywall-decision"] == "insufficient_funds"
+        upstream.answers({**ours.json(), "unknown": {"paywall": 1}}, headers=dict.fromkeys(OURS, "true"))
+        theirs = self.ask(site, path, "alice")
+        said = ours.json()
+        assert said.pop("paywall")["decision"] == "insufficient_funds"
+        assert theirs.json() == {**said, "unknown": {"paywall": 1}}
+        assert not set(OURS) & set(theirs.headers)
+
+    @pytest.mark.parametrize("path", ASKED)
+    def test_a_stream_has_no_mark_of_ours(self, site, upstream, path):
+        ours = self.ask(site, path, "broke", stream=True)
+        assert ours.headers["x-paywall-decision"] == "insufficient_funds"
+        upstream.streams(ours.content, headers=dict.fromkeys(OURS, "true"))
+        theirs = self.ask(site, path, "alice", stream=True)
+        assert '"paywall"' in ours.text
+        assert '"paywall"' not in theirs.text
+        assert "/t/" in theirs.text
+        assert theirs.text.count("\n\n") >= 3
+        assert not set(OURS) & set(theirs.headers)
+
+    def test_a_refusal_has_none(self, site, upstream):
+        refusal = {"error": {"message": "No.", "code": "x"}, "paywall": {"decision": "insufficient_funds"}}
+        upstream.answers(refusal, 400, headers=dict.fromkeys(OURS, "true"))
+        theirs = self.ask(site, "/chat/completions", "alice")
+        assert theirs.json() == {"error": refusal["error"]}
+        assert not set(OURS) & set(theirs.headers)
+
+    def test_an_error_that_ends_a_stream_has_none(self, site, upstream):
+        upstream.answers({}, 200)
+        fault = {"error": {"message": "No."}, "paywall": {"decision": "insufficient_funds"}}
+        upstream.streams(HELLO[0], f"data: {json.dumps(fault)}\n\n".encode())
+        theirs = self.ask(site, "/chat/completions", "alice", stream=True)
+        assert json.loads(theirs.text.split("data: ")[-1]) == {"error": fault["error"]}
