@@ -198,6 +198,7 @@ CELERY_BEAT_SCHEDULE = {
     "forget-webhook-events": {"task": "webhooks.tasks.forget_old_events", "schedule": 3600.0},
     "forget-request-keys": {"task": "ledger.tasks.forget_request_keys", "schedule": 600.0},
     "forget-requests": {"task": "ledger.tasks.forget_requests", "schedule": 3600.0},
+    "forget-model-spends": {"task": "ledger.tasks.forget_model_spends", "schedule": 3600.0},
     "forget-feature-uses": {"task": "ledger.tasks.forget_feature_uses", "schedule": 3600.0},
     "verify-books": {"task": "ledger.tasks.verify_books", "schedule": crontab(hour=3, minute=0)},
 }

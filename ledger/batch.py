@@ -17,12 +17,15 @@ from ledger.errors import (
     ConfigChanged,
     HoldNotOpen,
     KeyTaken,
+    ModelLimitReached,
     NotConnected,
     NotCorrectable,
     SourceReused,
+    SpendLimitReached,
 )
 from ledger.lots import Lot
 from ledger.models import Account, Hold, Transfer
+from ledger.models.modelspend import key_of
 from ledger.operations import (
     Capture,
     Claim,
@@ -47,9 +50,18 @@ from ledger.operations import (
     Sweep,
 )
 from ledger.splits import COST, Parts
-from ledger.state import ClaimState, HoldState, Known, OriginalState, Row, State, WalletState
+from ledger.state import (
+    ClaimState,
+    HoldState,
+    Known,
+    ModelSpendState,
+    OriginalState,
+    Row,
+    State,
+    WalletState,
+)
 from ledger.wallets import house_account_id
-from ledger.windows import Limits, Windows
+from ledger.windows import UNUSED, Limits, Windows
 
 # What can be refunded, and what can be reversed.
 CHARGES = {Transfer.Kind.CHARGE.value, Transfer.Kind.USAGE.value, Transfer.Kind.BURN.value}
@@ -117,22 +129,32 @@ class Batch:
         if known := self._state.holds.get(op.hold_id):
             if known.now.state != book.OPEN or known.account_id != wallet.id:
                 raise HoldNotOpen(op.hold_id, known.now.state)
-            return Held(wallet.id, replayed=True, connection=known.connection)
+            return Held(wallet.id, True, known.connection, known.model_spend)
         _check_may_spend(wallet)
         if op.claim:
             self._check_claim(op.claim)
         limits, spent = self._spending(wallet, op.amount, op.limits, key)
+        on_model = self._spending_on_model(wallet, op, key)
         change = book.place_hold(wallet.now, book.Hold(op.hold_id, op.amount), self._state.clock, limits)
         self._keep(wallet, change)
         self._spent(key, spent)
+        if on_model:
+            self._state.model_spends[on_model.id] = on_model
         expires_at = self._state.clock + timedelta(seconds=op.seconds)
         assert change.hold
+        model_spend = on_model.id if on_model else None
         self._state.holds[op.hold_id] = HoldState(
-            wallet.id, change.hold, op.kind, expires_at=expires_at, about=op.about, connection=key
+            wallet.id,
+            change.hold,
+            op.kind,
+            expires_at=expires_at,
+            about=op.about,
+            connection=key,
+            model_spend=model_spend,
         )
         if op.claim:
             self._claim(op.claim, op.hold_id)
-        return Held(wallet.id, connection=key)
+        return Held(wallet.id, connection=key, model_spend=model_spend)
 
     def _check_claim(self, claim: Claim) -> None:
         """Raises KeyTaken where an earlier request with the key holds, or has charged."""
@@ -233,11 +255,32 @@ class Batch:
         if key and windows:
             self._state.connections[key].now = windows
 
+    def _spending_on_model(
+        self, wallet: WalletState, op: PlaceHold, key: uuid.UUID | None
+    ) -> ModelSpendState | None:
+        """The payer's windows on the model with the hold in them, where the model has limits.
+
+        Raises ModelLimitReached.
+        """
+        if op.on_model is None:
+            return None
+        model_id, limits = op.on_model.model_id, op.on_model.limits
+        spend_id = key_of(key or wallet.id, model_id)
+        known = self._state.model_spends.get(spend_id)
+        known = known or ModelSpendState(spend_id, wallet.id, model_id, None, UNUSED)
+        try:
+            return replace(known, now=known.now.spend(op.amount, limits, self._state.clock))
+        except SpendLimitReached as reached:
+            raise ModelLimitReached.of(reached) from None
+
     def _count(self, hold: HoldState, change: int) -> None:
-        """Correct what the hold's connection counts of it; before the hold itself is resolved."""
+        """Correct what the hold's connection and model count of it; before the hold itself is resolved."""
         if hold.connection:
             connection = self._state.connections[hold.connection]
             connection.now = connection.now.correct(change, hold.now.counted_on)
+        # The row is gone where its month is over for long.
+        if hold.model_spend and (spend := self._state.model_spends.get(hold.model_spend)):
+            spend.now = spend.now.correct(change, hold.now.counted_on)
 
     def _share_out(self, transfer_id: uuid.UUID, amount: int, cost: int, key: uuid.UUID) -> None:
         parts = splits.shared_out(amount, cost, settings.PLATFORM_FEE_PERCENT)

@@ -46,6 +46,15 @@ class SpendLimitReached(Refusal):
         return self.limit - self.used
 
 
+class ModelLimitReached(SpendLimitReached):
+    """The same of what one end user may spend on the model."""
+
+    @classmethod
+    def of(cls, reached: SpendLimitReached) -> "ModelLimitReached":
+        """What the model's windows refused."""
+        return cls(reached.period, reached.limit, reached.used, reached.resets_at)
+
+
 class Blocked(Refusal):
     """The wallet's owner is blocked: nothing new may be held or charged."""
 

@@ -52,6 +52,14 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class OnModel:
+    """The model (its row's key) that a hold is for, and what one end user may spend on it."""
+
+    model_id: uuid.UUID
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
 class PlaceHold:
     """Reserve `amount` for `seconds`. `hold_id` is the request's own key: the same request holds once.
 
@@ -59,6 +67,7 @@ class PlaceHold:
     `limits` are the spend limits for a wallet that has none of its own. A hold of kind "app" is an app's own: nobody
     asks what became of it where it expires. `about` (JSON) says what it is for, to those who find it later.
     `connection` is through which the wallet of a wallet user pays; an end user's own is found with their wallet.
+    `on_model` is set where the model limits what is spent on it, beside `limits`.
     """
 
     wallet: uuid.UUID | UserRef
@@ -72,6 +81,7 @@ class PlaceHold:
     about: str = "{}"
     connection: uuid.UUID | None = None
     claim: Claim | None = None
+    on_model: OnModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +97,7 @@ class Capture:
 
     `watched` is False where it is known that nobody wants an event of the charge. `kind` is the transfer's. `request`
     is the row that remembers the request, `answer` (encrypted) what a retry with its Idempotency-Key gets.
-    `connection` is the hold's: whoever knows it spares posting a look-up.
+    `connection` and `model_spend` are the hold's: whoever knows them spares posting a look-up.
     """
 
     wallet: uuid.UUID | UserRef
@@ -101,17 +111,19 @@ class Capture:
     connection: uuid.UUID | None = None
     request: RequestFacts | None = None
     answer: str = ""
+    model_spend: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Free a hold; no money moves. `connection` is as in Capture, `request` too."""
+    """Free a hold; no money moves. `connection`, `model_spend` and `request` are as in Capture."""
 
     wallet: uuid.UUID | UserRef
     hold_id: uuid.UUID
     events: tuple[RequestEvent, ...] = ()
     connection: uuid.UUID | None = None
     request: RequestFacts | None = None
+    model_spend: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,12 +252,14 @@ class LowBalance:
 class Held:
     """The reservation stands. `account_id` may be kept: a wallet's key never changes.
 
-    So may `connection`, through which it pays in shared mode: each hold looks whether it stands.
+    So may `connection`, through which it pays in shared mode: each hold looks whether it stands. `model_spend` names
+    the windows of the model that the hold counts in, where there are any.
     """
 
     account_id: uuid.UUID
     replayed: bool = False
     connection: uuid.UUID | None = None
+    model_spend: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ loop. A batch costs the same few statements whether it holds one operation or a 
 import random
 import time
 import uuid
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeGuard
 
@@ -23,6 +23,7 @@ from config.sql import Rows, Work
 from ledger import events, statements
 from ledger.batch import Batch
 from ledger.errors import Contention, NotConnected, Refusal, UnknownPaywall
+from ledger.models.modelspend import key_of
 from ledger.operations import (
     Capture,
     Expire,
@@ -123,7 +124,7 @@ def steps(operations: Sequence[Operation]) -> Work:
     todo = [*gifts, *(_with_payee(op, wallets) for op in operations)]
     account_ids = [wallets.get(op.wallet) if isinstance(op.wallet, UserRef) else op.wallet for op in todo]
     connections = [_connection_of(op, found) for op in todo]
-    state, batch = yield from _read(todo, account_ids, {key for key in connections if key})
+    state, batch = yield from _read(todo, account_ids, connections)
     outcomes: list[Outcome] = []
     for op, account_id, key in zip(todo, account_ids, connections, strict=True):
         try:
@@ -187,11 +188,13 @@ def _with_payee(op: Operation, wallets: dict[UserRef, uuid.UUID]) -> Operation:
 
 
 def _read(
-    operations: Sequence[Operation], account_ids: Sequence[uuid.UUID | None], connections: Set[uuid.UUID]
+    operations: Sequence[Operation],
+    account_ids: Sequence[uuid.UUID | None],
+    connections: Sequence[uuid.UUID | None],
 ) -> Work:
     """Lock and read all that the batch needs, in one round trip.
 
-    Two where a credit has expired, or a hold's connection wasn't named.
+    Two where a credit has expired, or a hold's connection or windows weren't named.
     """
     payees = {op.to for op in operations if isinstance(op, Move) and isinstance(op.to, uuid.UUID)}
     ids = payees | {account_id for account_id in account_ids if account_id is not None}
@@ -199,6 +202,8 @@ def _read(
     sources = [op.source for op in operations if isinstance(op, Sourced)]
     hold_ids = [op.hold_id for op in operations if isinstance(op, PlaceHold | Capture | Release | Sweep)]
     guarded = {op.guard.paywall_id for op in operations if isinstance(op, PlaceHold) and op.guard}
+    through = {key for key in connections if key}
+    spends = set(_model_spends_of(operations, account_ids, connections))
     claimed = [op.claim.key for op in operations if isinstance(op, PlaceHold) and op.claim]
     corrected = {op.of for op in operations if isinstance(op, Refund | Reverse)}
     # Only what moves money needs the lots; holding and releasing don't.
@@ -214,7 +219,8 @@ def _read(
         "holds": statements.holds(hold_ids) if hold_ids else None,
         "transfers": statements.transfers_of(sources) if sources else None,
         "originals": statements.originals(corrected) if corrected else None,
-        "connections": statements.connections(connections) if connections else None,
+        "connections": statements.connections(through) if through else None,
+        "model_spends": statements.model_spends(spends) if spends else None,
         "splits": statements.splits_of(corrected) if corrected else None,
         "claims": statements.claims(claimed) if claimed else None,
         "configs": users.existing_paywalls(list(guarded)) if guarded else None,
@@ -227,10 +233,29 @@ def _read(
     if expired := state.unread_expired():
         [lots] = yield [statements.live_lots(expired)]
         state.read_lots(expired, lots)
-    if unread := state.unread_connections():
-        [rows_of_holds] = yield [statements.connections(unread)]
-        state.read_connections(rows_of_holds)
+    connections_left, spends_left = state.unread_connections(), state.unread_model_spends()
+    if connections_left or spends_left:
+        rows_of_connections, rows_of_spends = yield [
+            statements.connections(connections_left),
+            statements.model_spends(spends_left),
+        ]
+        state.read_connections(rows_of_connections)
+        state.read_model_spends(rows_of_spends)
     return state, Batch(state, configs)
+
+
+def _model_spends_of(
+    operations: Sequence[Operation],
+    account_ids: Sequence[uuid.UUID | None],
+    connections: Sequence[uuid.UUID | None],
+) -> Iterator[uuid.UUID]:
+    """The windows of models that the operations name, or will count in."""
+    for op, account_id, key in zip(operations, account_ids, connections, strict=True):
+        if isinstance(op, PlaceHold):
+            if op.on_model and (payer := key or account_id):
+                yield key_of(payer, op.on_model.model_id)
+        elif isinstance(op, Capture | Release) and op.model_spend:
+            yield op.model_spend
 
 
 def _drive(work: Work) -> Any:

@@ -60,6 +60,17 @@ class ConnectionState:
 
 
 @dataclass(slots=True)
+class ModelSpendState:
+    """What a payer has spent on a model; `read` is None where the batch makes the row."""
+
+    id: uuid.UUID
+    account_id: uuid.UUID
+    model_id: uuid.UUID
+    read: Windows | None
+    now: Windows
+
+
+@dataclass(slots=True)
 class HoldState:
     """A hold of the batch; `expires_at` is set for those that the batch places, `about` is then their JSON."""
 
@@ -70,6 +81,7 @@ class HoldState:
     expires_at: datetime | None = None
     about: str = "{}"
     connection: uuid.UUID | None = None
+    model_spend: uuid.UUID | None = None
     changed: bool = False
 
 
@@ -132,6 +144,7 @@ class State:
         transfers: Iterable[Row],
         originals: Iterable[Row],
         connections: Iterable[Row] = (),
+        model_spends: Iterable[Row] = (),
         splits: Iterable[Row] = (),
         claims: Iterable[Row] = (),
     ) -> None:
@@ -150,8 +163,20 @@ class State:
                 kind,
                 overdue,
                 connection=connection,
+                model_spend=model_spend,
             )
-            for hold_id, account_id, connection, amount, state, captured, counted_on, kind, overdue in holds
+            for (
+                hold_id,
+                account_id,
+                connection,
+                model_spend,
+                amount,
+                state,
+                captured,
+                counted_on,
+                kind,
+                overdue,
+            ) in holds
         }
         self.known: dict[str, Known] = {}
         for source, transfer_id, wallet_id, kind, signed, reverses, before, after, metadata in transfers:
@@ -165,6 +190,8 @@ class State:
             original.parts, original.connection, original.earner = Parts(*parts), connection, earner
         self.connections: dict[uuid.UUID, ConnectionState] = {}
         self.read_connections(connections)
+        self.model_spends: dict[uuid.UUID, ModelSpendState] = {}
+        self.read_model_spends(model_spends)
         self.splits: list[Row] = []
         self.transfers: list[Row] = []
         self.crossings: list[LowBalance] = []
@@ -229,6 +256,12 @@ class State:
                 key, account_id, tenant_id, Limits(month=month), used, used, has_ended, is_blocked
             )
 
+    def read_model_spends(self, rows: Iterable[Row]) -> None:
+        """Take in what was spent on models, before anything is applied."""
+        for key, account_id, model_id, *windows in rows:
+            used = Windows(*windows)
+            self.model_spends[key] = ModelSpendState(key, account_id, model_id, used, used)
+
     @property
     def fees(self) -> dict[uuid.UUID, int]:
         """The platform's fees of the transfers that the batch has shared out."""
@@ -237,6 +270,12 @@ class State:
     def unread_connections(self) -> set[uuid.UUID]:
         """Those of the holds that nobody named."""
         return {hold.connection for hold in self.holds.values() if hold.connection} - self.connections.keys()
+
+    def unread_model_spends(self) -> set[uuid.UUID]:
+        """The same of what was spent on their models."""
+        return {
+            hold.model_spend for hold in self.holds.values() if hold.model_spend
+        } - self.model_spends.keys()
 
     def _lot(self, row: Row) -> Lot:
         account_id, *columns = row
@@ -284,6 +323,10 @@ class State:
                 statements.update_connections,
                 [_connection_row(c) for c in self.connections.values() if c.now != c.read],
             ),
+            (
+                statements.write_model_spends,
+                [_model_spend_row(s) for s in self.model_spends.values() if s.now != s.read],
+            ),
             (statements.open_items, [self._item_row(hold_id) for hold_id in self.lost]),
             (statements.charge_items, self.found),
             (requests.lost, self.lost),
@@ -308,6 +351,7 @@ class State:
             hold.expires_at,
             hold.about,
             hold.connection,
+            hold.model_spend,
         )
 
     def _item_row(self, hold_id: uuid.UUID) -> Row:
@@ -353,6 +397,11 @@ def _account_row(wallet: WalletState) -> Row:
 def _connection_row(connection: ConnectionState) -> Row:
     windows = connection.now
     return (connection.id, windows.day, windows.day_used, windows.month_used)
+
+
+def _model_spend_row(spend: ModelSpendState) -> Row:
+    windows = spend.now
+    return (spend.id, spend.account_id, spend.model_id, windows.day, windows.day_used, windows.month_used)
 
 
 def _settings_row(wallet: WalletState) -> Row:

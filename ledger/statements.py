@@ -120,13 +120,14 @@ def lots_named_by(transfer_ids: Collection[uuid.UUID]) -> Statement:
 
 
 def holds(hold_ids: Collection[uuid.UUID]) -> Statement:
-    """Rows (id, account id, connection id, amount, state, captured, counted on, kind, deadline has passed).
+    """Rows (id, account id, connection id, model spend id, amount, state, captured, counted on, kind, deadline has
+    passed).
 
     The account's lock guards them.
     """
     return Statement(
         """
-        SELECT id, account_id, connection_id, amount, state, captured, counted_on, kind,
+        SELECT id, account_id, connection_id, model_spend_id, amount, state, captured, counted_on, kind,
             expires_at <= clock_timestamp()
         FROM ledger_hold WHERE id = ANY(%s::uuid[])
         """,
@@ -152,6 +153,17 @@ def connections(connection_ids: Collection[uuid.UUID]) -> Statement:
         WHERE c.id = ANY(%s::uuid[])
         """,
         (array(connection_ids),),
+    )
+
+
+def model_spends(keys: Collection[uuid.UUID]) -> Statement:
+    """Rows (id, account id, model id, window day, day used, month used); the account's lock guards them."""
+    return Statement(
+        """
+        SELECT id, account_id, model_id, window_day, day_used, month_used
+        FROM ledger_modelspend WHERE id = ANY(%s::uuid[])
+        """,
+        (array(keys),),
     )
 
 
@@ -249,17 +261,20 @@ def configure_accounts(rows: Iterable[tuple[Any, ...]]) -> Statement:
 
 
 def insert_holds(rows: Iterable[tuple[Any, ...]]) -> Statement:
-    """(id, created at, account id, amount, state, captured, counted on, kind, expires at, about, connection id)"""
+    """(id, created at, account id, amount, state, captured, counted on, kind, expires at, about, connection id, model
+    spend id)"""
     return Statement(
         """
         INSERT INTO ledger_hold (id, created_at, account_id, amount, state, captured, counted_on, kind, expires_at,
-            about, connection_id)
-        SELECT id, created, account, amount, state, captured, counted, kind, expires, about::jsonb, connection
+            about, connection_id, model_spend_id)
+        SELECT id, created, account, amount, state, captured, counted, kind, expires, about::jsonb, connection,
+            model_spend
         FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::bigint[], %s::text[], %s::bigint[], %s::date[],
-                %s::text[], %s::timestamptz[], %s::text[], %s::uuid[])
-            AS new(id, created, account, amount, state, captured, counted, kind, expires, about, connection)
+                %s::text[], %s::timestamptz[], %s::text[], %s::uuid[], %s::uuid[])
+            AS new(id, created, account, amount, state, captured, counted, kind, expires, about, connection,
+                model_spend)
         """,
-        columns(rows, 11),
+        columns(rows, 12),
         returns=False,
     )
 
@@ -336,6 +351,20 @@ def update_connections(rows: Iterable[tuple[Any, ...]]) -> Statement:
         WHERE c.id = new.id
         """,
         columns(rows, 4),
+        returns=False,
+    )
+
+
+def write_model_spends(rows: Iterable[tuple[Any, ...]]) -> Statement:
+    """(id, account id, model id, window day, day used, month used)"""
+    return Statement(
+        """
+        INSERT INTO ledger_modelspend (id, account_id, model_id, window_day, day_used, month_used)
+        SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::date[], %s::bigint[], %s::bigint[])
+        ON CONFLICT (id) DO UPDATE
+        SET window_day = excluded.window_day, day_used = excluded.day_used, month_used = excluded.month_used
+        """,
+        columns(rows, 6),
         returns=False,
     )
 

@@ -10,7 +10,7 @@ from ledger import idempotency, reconciliation, requests, services, unsettled
 from ledger.alerts import raise_alert
 from ledger.analytics import rollups
 from ledger.entitlements import consuming
-from ledger.models import OperatorAlert
+from ledger.models import OperatorAlert, modelspend
 from ledger.payments import autotopup, checkout, incoming, upkeep
 from ledger.verification import verify
 
@@ -115,6 +115,12 @@ def forget_requests() -> int:
 def forget_feature_uses() -> int:
     """Remove the keys of counted uses that are old enough; the number of them."""
     return consuming.forget_old()
+
+
+@shared_task
+def forget_model_spends() -> int:
+    """Remove what was spent on models in months that are over; the number of them."""
+    return _all_of(modelspend.forget_old)
 
 
 @shared_task

@@ -229,6 +229,18 @@ RULES = [
         """,
     ),
     Rule(
+        "what was spent on a model in a day is what was held or charged for it",
+        """
+        SELECT s.id, COALESCE(h.total, 0), s.day_used
+        FROM ledger_modelspend s
+        LEFT JOIN (
+            SELECT model_spend_id, counted_on, SUM(CASE state WHEN 'open' THEN amount ELSE captured END) AS total
+            FROM ledger_hold WHERE model_spend_id IS NOT NULL GROUP BY model_spend_id, counted_on
+        ) h ON h.model_spend_id = s.id AND h.counted_on = s.window_day
+        WHERE s.day_used <> COALESCE(h.total, 0)
+        """,
+    ),
+    Rule(
         "a charge or refund of a shared wallet is shared out to the nano",
         f"""
         SELECT t.id, t.amount, COALESCE(abs(s.amount), 0)

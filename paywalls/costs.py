@@ -68,9 +68,9 @@ class RouteFinding:
 
 
 def find_route(route: Route, *, force: bool = False) -> RouteFinding:
-    """What to do about a route's cost. One that it has stays, unless `force`: nobody knows who typed it."""
-    if route.cost is not None and not force:
-        return RouteFinding(route, None, "kept: it has a cost of its own")
+    """What to do about a route's cost. One that an operator typed stays, unless `force`."""
+    if route.cost_source == PaywallModel.CostSource.OPERATOR and not force:
+        return RouteFinding(route, None, "kept: an operator typed it")
     found = look_up(route.provider.base_url, route.upstream_model)
     if found is None:
         return RouteFinding(route, None, "not found in genai-prices")
@@ -80,7 +80,7 @@ def find_route(route: Route, *, force: bool = False) -> RouteFinding:
         for name, value in {**card, "tiers": found["cost_tiers"]}.items()
         if value not in (None, [])
     }
-    if card == route.cost:
+    if card == route.cost and route.cost_source == GENAI_PRICES:
         return RouteFinding(route, None, "unchanged")
     return RouteFinding(route, card, "changed")
 
@@ -88,7 +88,7 @@ def find_route(route: Route, *, force: bool = False) -> RouteFinding:
 def write_route(finding: RouteFinding) -> None:
     """Do what was found."""
     if finding.cost is not None:
-        routes.update_route(finding.route, cost=finding.cost)
+        routes.update_route(finding.route, cost=finding.cost, cost_source=GENAI_PRICES.value)
 
 
 def write(finding: Finding) -> None:

@@ -10,9 +10,11 @@ from paywalls.errors import InvalidSetting
 from paywalls.models import PaywallModel, Provider, Route
 from paywalls.models.routes import DEFAULT_PRIORITY
 
+CostSource = PaywallModel.CostSource
+
 
 class RouteSettings(TypedDict, total=False):
-    """`price` and `cost` as in Route, None for the model's own."""
+    """`price` and `cost` as in Route, None for the model's own. Without `cost_source` an operator typed the cost."""
 
     provider: Provider
     upstream_model: str
@@ -20,6 +22,7 @@ class RouteSettings(TypedDict, total=False):
     weight: int
     price: dict[str, Any] | None
     cost: dict[str, Any] | None
+    cost_source: str
 
 
 def check_route(
@@ -35,6 +38,8 @@ def check_route(
     rules.upstream_of(provider.base_url, upstream)
     if stored.get("price") and not any(stored["price"].get(part) for part in rules.PRICE_PARTS):
         raise InvalidSetting("must not be zero in every part", param="price")
+    if "cost" in stored:
+        stored["cost_source"] = _source(row, stored["cost"], stored.get("cost_source", ""))
     twins = model.routes.filter(provider=provider, upstream_model=upstream).exclude(pk=row.pk)
     if (provider.pk, upstream) == (model.provider_id, model.upstream_model) or twins.exists():
         raise InvalidSetting("is another route of this model", param="upstream_model")
@@ -83,6 +88,13 @@ def set_routes(model: PaywallModel, wanted: Sequence[RouteSettings]) -> None:
         else:
             whole: RouteSettings = {"priority": DEFAULT_PRIORITY, "weight": 1, **settings}
             create_route(model, **whole)
+
+
+def _source(row: Route, cost: dict[str, Any] | None, told: str) -> str:
+    """Whoever changes a cost without saying where it is from has typed it."""
+    if cost is None:
+        return str(CostSource.UNKNOWN)
+    return told or (row.cost_source if cost == row.cost else "") or str(CostSource.OPERATOR)
 
 
 def _tell(model: PaywallModel, what: str) -> None:

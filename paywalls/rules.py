@@ -331,6 +331,10 @@ USER: Mapping[str, Rule] = {
     "max_output_tokens": optional(output_tokens),
     "allowed_models": allowed_models,
 }
+SPEND: Mapping[str, Rule] = {
+    "spend_per_day": optional(amount),
+    "spend_per_month": optional(amount),
+}
 PAYWALL: Mapping[str, Rule] = {
     "name": line(255),
     "mode": mode,
@@ -339,8 +343,7 @@ PAYWALL: Mapping[str, Rule] = {
     "trial_credit": amount,
     "markup_percent": percent,
     **USER,
-    "spend_per_day": optional(amount),
-    "spend_per_month": optional(amount),
+    **SPEND,
     "replay_answers": yes,
 }
 PROVIDER: Mapping[str, Rule] = {
@@ -385,6 +388,7 @@ MODEL: Mapping[str, Rule] = {
     "cost_tiers": tiers,
     "max_output_tokens": output_tokens,
     **RATES,
+    **SPEND,
     "priority": priority,
     "weight": weight,
 }

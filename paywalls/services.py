@@ -41,6 +41,13 @@ class RateSettings(TypedDict, total=False):
     concurrent_requests: int | None
 
 
+class SpendSettings(TypedDict, total=False):
+    """Of one end user, in nano-dollars; None is no limit."""
+
+    spend_per_day: int | None
+    spend_per_month: int | None
+
+
 class UserSettings(RateSettings, total=False):
     """What an end user may do; None is what the paywall says."""
 
@@ -48,11 +55,8 @@ class UserSettings(RateSettings, total=False):
     allowed_models: list[str] | None
 
 
-class PaywallLimits(UserSettings, total=False):
-    """What each end user of a paywall may do who has no limit of their own. `spend_…` in nano-dollars."""
-
-    spend_per_day: int | None
-    spend_per_month: int | None
+class PaywallLimits(UserSettings, SpendSettings, total=False):
+    """What each end user of a paywall may do who has no limit of their own."""
 
 
 class OptionalPaywallSettings(PaywallLimits, CallSettings, total=False):
@@ -90,7 +94,7 @@ class ProviderSettings(Timeouts, total=False):
     installation_pays: bool
 
 
-class OptionalModelSettings(PriceSettings, RateSettings, total=False):
+class OptionalModelSettings(PriceSettings, RateSettings, SpendSettings, total=False):
     """What a model has a default for."""
 
     display_name: str

@@ -17,6 +17,7 @@ from ledger.errors import (
     Blocked,
     ConfigChanged,
     InsufficientFunds,
+    ModelLimitReached,
     NotConnected,
     Refusal,
     SpendLimitReached,
@@ -69,18 +70,19 @@ class SurfaceNotSpoken(ApiError):
 
 
 class SpendLimited(ApiError):
-    """The end user's own limit for a day or month is reached, which no top-up cures."""
+    """A limit of the end user's, for a day or month, is reached, which no top-up cures."""
 
     status = 429
     type = "rate_limit_error"
     code = "spend_limit_reached"
 
-    def __init__(self, snapshot: PaywallSnapshot, refusal: SpendLimitReached) -> None:
+    def __init__(self, snapshot: PaywallSnapshot, model: ModelSnapshot, refusal: SpendLimitReached) -> None:
         # Until midnight or the month's end: nothing that a client's own retries should wait for.
         seconds = max(1, math.ceil((refusal.resets_at - datetime.now(UTC)).total_seconds()))
         whose = "This playground's" if isinstance(refusal, LinkSpent) else "Your"
+        what = model.model_id if isinstance(refusal, ModelLimitReached) else snapshot.name
         super().__init__(
-            f"{whose} spending limit for {snapshot.name} is reached: {refusal}.",
+            f"{whose} spending limit for {what} is reached: {refusal}.",
             headers={"Retry-After": str(seconds), "x-should-retry": "false"},
         )
 
@@ -235,7 +237,7 @@ class Admission:
                 return decisions.authorization_required(snapshot.voice, url)
             case SpendLimitReached():
                 await events.rate_limited(snapshot, user, request_id, refusal.limit, model.model_id)
-                raise SpendLimited(snapshot, refusal)
+                raise SpendLimited(snapshot, model, refusal)
             case InsufficientFunds(required=required, available=available):
                 url = await in_thread(_topup_url, user)
                 await events.blocked(

@@ -11,7 +11,8 @@ from config.errors import Unavailable
 from ledger import unsettled
 from ledger.errors import Contention, NotConnected, Refusal
 from ledger.group_commit import LedgerAway
-from ledger.operations import Capture, Claim, Held, Outcome, PlaceHold, Release
+from ledger.operations import Capture, Claim, Held, Outcome, PlaceHold, Release, RequestEvent
+from ledger.requests import RequestFacts
 from paywalls.users import UserRef
 from proxy import events
 from proxy.gateway import Gateway
@@ -72,6 +73,7 @@ class Reservation:
             connection=connection,
             about=self._record.about(),
             claim=self._claim,
+            on_model=model.spend,
         )
         try:
             self._placing = self._gateway.books.submit(operation, patience=HOLD_PATIENCE)
@@ -142,14 +144,14 @@ class Reservation:
         record, hold_id = self._record, self._record.id
         ended = events.ended(self._snapshot, hold_id, self._model, meter)
         if meter is None or not meter.billable:
-            return Release(held.account_id, hold_id, ended, held.connection, record.ended(meter, None))
+            return self._release(held, ended, record.ended(meter, None))
         try:
             charge = await meter.charge(self._amount)
         except Exception:
             # What we can't price we can't charge for, and an open hold would help nobody.
             log.exception("%s could not be priced: nothing is charged", ids.public("request", hold_id))
             record.broken = True
-            return Release(held.account_id, hold_id, ended, held.connection, record.ended(meter, None))
+            return self._release(held, ended, record.ended(meter, None))
         return Capture(
             held.account_id,
             hold_id,
@@ -161,4 +163,9 @@ class Reservation:
             connection=held.connection,
             request=record.ended(meter, charge),
             answer=secrets.encrypt(self._answer.decode()) if self._answer else "",
+            model_spend=held.model_spend,
         )
+
+    def _release(self, held: Held, ended: tuple[RequestEvent, ...], request: RequestFacts) -> Release:
+        known = (held.connection, request, held.model_spend)
+        return Release(held.account_id, self._record.id, ended, *known)

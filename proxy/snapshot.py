@@ -16,7 +16,7 @@ from django.conf import settings
 from config import ids, secrets
 from config.db import in_thread
 from ledger import windows
-from ledger.operations import Guard
+from ledger.operations import Guard, OnModel
 from paywalls import keys
 from paywalls.callers import CallerRules
 from paywalls.errors import PaywallArchived, UnknownKey
@@ -84,8 +84,9 @@ class ModelSnapshot:
     display_name: str
     description: str
     created: int
-    # What each end user may ask of this model.
+    # What each end user may ask of this model, and spend on it.
     rates: Rates = NO_RATES
+    spend: OnModel | None = None
     # What the route's breaker is found by, and its place among the routes.
     route_id: uuid.UUID = field(default_factory=ids.new)
     priority: int = 0
@@ -298,6 +299,7 @@ def _read(paywall: Paywall) -> PaywallSnapshot:
 
 
 def _model(row: PaywallModel, providers: dict[uuid.UUID, ProviderSnapshot], markup: int) -> ModelSnapshot:
+    spend = windows.Limits(row.spend_per_day, row.spend_per_month)
     own = ModelSnapshot(
         model_id=row.model_id,
         upstream_model=row.upstream_model,
@@ -309,6 +311,7 @@ def _model(row: PaywallModel, providers: dict[uuid.UUID, ProviderSnapshot], mark
         description=row.description,
         created=int(row.created_at.timestamp()),
         rates=rates_of(row),
+        spend=None if spend == windows.NO_LIMITS else OnModel(row.id, spend),
         route_id=row.id,
         priority=row.priority,
         weight=row.weight,

@@ -106,5 +106,8 @@ def test_a_paywalls_and_a_models_limits_are_set(root: Client) -> None:
     assert save(root, paywall, tokens_per_minute="1000", spend_per_month="20", allowed_models="a\na") == ""
     assert (paywall.tokens_per_minute, paywall.spend_per_month) == (1_000, 20 * NANO)
     assert paywall.allowed_models == ["a"]
-    assert save(root, model, concurrent_requests="2") == ""
-    assert model.concurrent_requests == 2
+    assert save(root, model, concurrent_requests="2", spend_per_day="0.50") == ""
+    assert (model.concurrent_requests, model.spend_per_day, model.spend_per_month) == (2, NANO // 2, None)
+    assert 'value="0.5"' in root.get(page(model)).content.decode()
+    assert save(root, model, spend_per_day="") == ""
+    assert model.spend_per_day is None

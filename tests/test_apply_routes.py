@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from paywalls import routes
 from paywalls.configuration import InvalidDocument, apply_document
 from paywalls.models import Route
 
@@ -13,8 +14,8 @@ GOOD: dict[str, Any] = {"provider": "second", "upstream_model": "up"}
 PRICING: dict[str, Any] = {"prompt": "3", "completion": "15"}
 
 
-def apply(routes: Any, **provider: Any) -> None:
-    model = {"id": "m", "provider": "first", "upstream_model": "up", "pricing": PRICING, "routes": routes}
+def apply(described: Any, **provider: Any) -> None:
+    model = {"id": "m", "provider": "first", "upstream_model": "up", "pricing": PRICING, "routes": described}
     providers = [
         {"name": name, "base_url": f"https://{name}.test/v1", "api_key": "k"} for name in ("first", "second")
     ]
@@ -23,14 +24,14 @@ def apply(routes: Any, **provider: Any) -> None:
     apply_document({"tenant": {"name": "Acme", "email": "ops@acme.test"}, "paywalls": [paywall]}, {})
 
 
-def faults(routes: Any, **provider: Any) -> list[str]:
+def faults(described: Any, **provider: Any) -> list[str]:
     with pytest.raises(InvalidDocument) as refused:
-        apply(routes, **provider)
+        apply(described, **provider)
     return [fault.removeprefix("paywalls[0].") for fault in refused.value.faults]
 
 
 @pytest.mark.parametrize(
-    ("routes", "fault"),
+    ("described", "fault"),
     [
         ({}, "models[0].routes: must be a list"),
         (["second"], "models[0].routes[0]: must be a mapping"),
@@ -50,8 +51,8 @@ def faults(routes: Any, **provider: Any) -> list[str]:
         ([{**GOOD, "provider": "first"}], "models[0].routes[0]"),
     ],
 )
-def test_a_fault_of_a_route_stands_at_its_key_and_nothing_is_written(routes: Any, fault: str) -> None:
-    [told] = faults(routes)
+def test_a_fault_of_a_route_stands_at_its_key_and_nothing_is_written(described: Any, fault: str) -> None:
+    [told] = faults(described)
     assert told.startswith(fault)
     assert not Route.objects.exists()
 
@@ -74,3 +75,17 @@ def test_routes_that_are_right_are_written_in_their_order() -> None:
     assert list(Route.objects.values_list("upstream_model", "priority")) == [("other", 1), ("up", 2)]
     apply([])
     assert not Route.objects.exists()
+
+
+def test_a_cost_that_the_file_does_not_give_stays_as_it_is_known() -> None:
+    apply([GOOD])
+    route = Route.objects.get()
+    assert (route.cost, route.cost_source) == (None, "")
+    looked_up = {"prompt": 1, "completion": 2}
+    routes.update_route(route, cost=looked_up, cost_source="genai-prices")
+    apply([{**GOOD, "weight": 2}])
+    route.refresh_from_db()
+    assert (route.weight, route.cost, route.cost_source) == (2, looked_up, "genai-prices")
+    apply([{**GOOD, "cost": {"prompt": "3", "completion": "4"}}])
+    route.refresh_from_db()
+    assert (route.cost["prompt"], route.cost_source) == (3_000_000_000, "operator")

@@ -12,7 +12,7 @@ from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
 
 from config.money import NANO
 from paywalls import costs, routes
-from paywalls.models import Paywall, PaywallModel
+from paywalls.models import Paywall, PaywallModel, Route
 from tests.factories import make_model, make_paywall, make_provider
 
 BASE_URL = "https://api.up.test/v1"
@@ -229,21 +229,35 @@ class TestSync:
             "Chat: small: unknown -> $0.15 / $0.6",
             "Chat: small: up (large): unknown -> $3 / $15, $6 / $22.5 above 200000, $6 / $30 above 500000",
             "Chat: small: up (unheard-of): not found in genai-prices",
-            "Chat: small: up (nightly): kept: it has a cost of its own",
+            "Chat: small: up (nightly): kept: an operator typed it",
             f"2 of 4 changed (genai-prices {costs.version()})",
         ]
         assert "warning: Chat: small: prompt by up (large) is sold at $1 and costs $3" in err
         # What the model's own provider serves, and who has no cost of their own, loses nothing.
         assert all("by up (large)" in line for line in err)
-        stored = model.routes.get(upstream_model="large").cost
+        looked_up = model.routes.get(upstream_model="large")
+        stored = looked_up.cost
+        assert (looked_up.cost_source, typed.cost_source) == ("genai-prices", "operator")
         assert (stored["prompt"], stored["cache_write"], stored["request"]) == (
             3 * NANO,
             3_750_000_000,
             5_000_000,
         )
+        out, _ = sync(capsys)
+        assert out[-1].startswith("0 of 4 changed")
+        # The data moves on, and what it said before follows it.
+        Route.objects.filter(pk=looked_up.pk).update(cost={"prompt": 1, "completion": 1})
+        out, _ = sync(capsys)
+        assert out[-1].startswith("1 of 4 changed")
+        looked_up.refresh_from_db()
+        assert looked_up.cost == stored
+        routes.update_route(looked_up, weight=2, cost=stored)
+        assert looked_up.cost_source == "genai-prices", "who saves it as it is has typed nothing"
+        routes.update_route(looked_up, cost=None)
+        assert looked_up.cost_source == ""
         out, _ = sync(capsys, "--force")
-        assert "Chat: small: up (large): unchanged" in out
-        assert typed.cost != model.routes.get(upstream_model="nightly").cost
+        typed.refresh_from_db()
+        assert (typed.cost_source, typed.cost["prompt"]) == ("genai-prices", 4 * NANO)
 
     def test_it_can_be_limited_to_a_paywall(self, capsys: pytest.CaptureFixture[str]) -> None:
         one, two = make_paywall(name="One"), make_paywall(name="Two")

@@ -57,6 +57,12 @@ def running():
             {**fake, "id": "one/minute", "limits": {"requests_per_minute": 1}},
             {**fake, "id": "one/time", "limits": {"concurrent_requests": 1}},
             {**fake, "id": "few/tokens", "limits": {"tokens_per_minute": 30}},
+            {
+                **fake,
+                "id": "spend/day",
+                "pricing": {"prompt": "0", "completion": "0", "request": "0.1"},
+                "limits": {"spend_per_day": "0.3"},
+            },
             {**fake, "id": "dear/model", "pricing": {"prompt": "0", "completion": "0", "request": "0.95"}},
         ]
         with Installation.running(described, servers=2, env={"REDIS_URL": redis.url}) as site:
@@ -175,6 +181,27 @@ def test_a_spend_limit_of_the_paywall_is_each_users(shop):
     assert shop.ask("dear/model", "rich").status_code == 200
 
 
+def test_a_models_spend_limit_lets_through_what_fits_from_two_servers(shop):
+    async def fire():
+        async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=20)) as client:
+            body = {"model": "spend/day", "messages": MESSAGES, "user": "spender"}
+            urls = [f"{shop.site.url(index % 2)}/v1/chat/completions" for index in range(20)]
+            return await asyncio.gather(*(client.post(url, json=body, headers=shop.headers) for url in urls))
+
+    answers = asyncio.run(fire())
+    assert Counter(answer.status_code for answer in answers) == {200: 3, 429: 17}
+    assert len(shop.upstream.requests) == 3
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    error = refused.json()["error"]
+    assert (error["type"], error["code"]) == ("rate_limit_error", "spend_limit_reached")
+    assert "for spend/day is reached: the limit of $0.30 a day" in error["message"]
+    assert 1 <= int(refused.headers["retry-after"]) <= 86_400
+    assert refused.headers["x-should-retry"] == "false"
+    assert shop.ask("fake/model", "spender").status_code == 200, "of this model only"
+    assert shop.ask("spend/day", "saver").status_code == 200, "and of this user"
+    assert_books_sum(shop.site)
+
+
 def test_a_client_that_leaves_frees_its_slot(shop):
     stream = shop.streaming("one/time", "leaver")
     busy = shop.ask("one/time", "leaver", server=1)
@@ -209,6 +236,7 @@ def test_a_redis_that_is_away_stops_nobody_and_is_used_again(shop):
     assert shop.ask("one/minute", "outage").status_code == 200, "this process begins to count"
     assert [shop.ask("seven/minute", "outage").status_code for _ in range(3)] == [200] * 3
     assert shop.ask("dear/model", "outage").status_code == 429, "spend limits hold"
+    assert [shop.ask("spend/day", "outage").status_code for _ in range(4)] == [200] * 3 + [429]
     assert readyz() == ("away", "local")
     assert shop.site.log(0).count("Redis is away") == 1
     shop.redis.start()

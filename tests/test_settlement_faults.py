@@ -111,7 +111,7 @@ async def resolved(books: Books, meter: Meter) -> Record:
     )
     record = Record(uuid.uuid4(), ALICE, CHAT.parse(BODY))
     hold = Reservation(gateway, ALICE, record)
-    assert await hold.place(1_000, snapshot, SimpleNamespace(model_id="m")) is None
+    assert await hold.place(1_000, snapshot, SimpleNamespace(model_id="m", spend=None)) is None
     meter.billable = True
     await hold.resolve(meter)
     return record

@@ -18,11 +18,12 @@ from ledger.models import (
     StripePayment,
     Transfer,
 )
-from ledger.operations import PlaceHold
+from ledger.operations import OnModel, PlaceHold
 from ledger.payments.credit import credit
 from ledger.posting import post_one
 from ledger.services import WalletSettings
 from ledger.verification import RULES, verify
+from ledger.windows import Limits
 from paywalls.users import UserRef
 from tests.factories import make_connection, make_paywall, make_wallet_user
 
@@ -63,6 +64,9 @@ BREAKS = {
         DELETE FROM ledger_reconciliationitem
     """,
     "a wallet's day is what was held or charged on it": "UPDATE ledger_account SET day_used = day_used + 1",
+    "what was spent on a model in a day is what was held or charged for it": """
+        UPDATE ledger_modelspend SET day_used = day_used + 1
+    """,
     "a charge or refund of a shared wallet is shared out to the nano": """
         UPDATE ledger_split SET amount = amount + 1, earned = earned + 1 WHERE amount > 0
     """,
@@ -100,7 +104,8 @@ def books(transactional_db):
     services.transfer(alice, bob, 20, source="t")
     wallet = Account.objects.get(user__external_id="alice").pk
     settled, lost = ids.new(), ids.new()
-    post_one(PlaceHold(wallet, settled, 60, 60))
+    on_model = OnModel(ids.new(), Limits(day=1_000))
+    post_one(PlaceHold(wallet, settled, 60, 60, on_model=on_model))
     services.settle(wallet, settled, 40)
     post_one(PlaceHold(wallet, lost, 60, -1))
     services.sweep_stale_holds()

@@ -8,6 +8,7 @@ from ledger.models.entitlement import Entitlement, FeatureUsage, FeatureUse
 from ledger.models.hold import Hold
 from ledger.models.idempotency import IdempotencyKey
 from ledger.models.lot import Lot
+from ledger.models.modelspend import ModelSpend
 from ledger.models.plan_subscription import PlanSubscription
 from ledger.models.reconciliation import ReconciliationItem
 from ledger.models.request import ProxyRequest, RequestKey
@@ -34,6 +35,7 @@ __all__ = [
     "Hold",
     "IdempotencyKey",
     "Lot",
+    "ModelSpend",
     "OperatorAlert",
     "PlanSubscription",
     "ProxyRequest",

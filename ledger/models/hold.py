@@ -13,7 +13,8 @@ class Hold(Row):
 
     The key is the request's own key, so that one request can't hold twice. Open becomes captured (money moved, at
     most once), released (nothing moved), or expired (the sweeper took it after the deadline: its process died; the
-    request counts as lost). `counted_on` is the day (UTC) in whose spend windows it counts.
+    request counts as lost). `counted_on` is the day (UTC) in whose spend windows it counts: the wallet's, the
+    connection's, and `model_spend`'s where its model limits what is spent on it.
     """
 
     class Kind(models.TextChoices):
@@ -31,6 +32,15 @@ class Hold(Row):
     connection = models.ForeignKey(
         "paywalls.Connection",
         on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    model_spend = models.ForeignKey(
+        "ledger.ModelSpend",
+        on_delete=models.DO_NOTHING,
         null=True,
         blank=True,
         related_name="+",

@@ -14,10 +14,10 @@ from config.admin.filters import AutocompleteSelectFilter
 from config.admin.forms import SecretField, SettingsForm, SwitchField
 from paywalls import rules, services
 from paywalls.admin import pricetable
-from paywalls.admin.limits import LABELS, ON_THIS_MODEL
+from paywalls.admin.limits import LABELS, ON_THIS_MODEL, SpendLimitsForm
 from paywalls.admin.prices import FIELDSETS, MARGINS, PriceForm, look_up, margin, warn
 from paywalls.models import Paywall, PaywallModel, Provider
-from paywalls.models.limits import RATES
+from paywalls.models.limits import RATES, SPEND
 from paywalls.prices import COSTS, PRICES
 from paywalls.roles import Can
 from paywalls.surfaces import SURFACES
@@ -125,7 +125,7 @@ class ProviderChoice(ModelChoiceField):
         return f"{obj.name} ({obj.paywall})"
 
 
-class ModelForm(PriceForm):
+class ModelForm(PriceForm, SpendLimitsForm):
     rules = rules.MODEL
 
     class Meta:
@@ -144,6 +144,7 @@ class ModelForm(PriceForm):
             "priority",
             "weight",
             *RATES,
+            *SPEND,
         )
         labels = {name: LABELS[name] for name in RATES}
 

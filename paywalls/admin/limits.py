@@ -1,9 +1,8 @@
 """The limits on the pages of paywalls, models and end users."""
 
 from config.admin.forms import DollarField, ListField, SettingsForm
-from paywalls.models.limits import RATES, REQUEST_LIMITS
+from paywalls.models.limits import RATES, REQUEST_LIMITS, SPEND
 
-SPEND = ("spend_per_day", "spend_per_month")
 LABELS = {
     "requests_per_minute": "Requests per minute",
     "tokens_per_minute": "Tokens per minute",
@@ -20,7 +19,10 @@ OF_EACH_USER = (
 )
 ON_THIS_MODEL = (
     "Limits of each end user on this model",
-    {"fields": RATES, "description": "Beside the user's limits of the paywall. Empty is no limit."},
+    {
+        "fields": (*RATES, *SPEND),
+        "description": "Beside the user's limits of the paywall. Empty is no limit.",
+    },
 )
 OF_THIS_USER = (
     "Limits",
@@ -31,7 +33,14 @@ OF_THIS_USER = (
 )
 
 
-class RequestLimitsForm(SettingsForm):
+class SpendLimitsForm(SettingsForm):
+    """What may be spent."""
+
+    spend_per_day = DollarField(required=False, label="Spend per day", help_text="In UTC.")
+    spend_per_month = DollarField(required=False, label="Spend per month", help_text="In UTC.")
+
+
+class RequestLimitsForm(SpendLimitsForm):
     """The limits of an end user, of their own or by default."""
 
     allowed_models = ListField(
@@ -39,5 +48,3 @@ class RequestLimitsForm(SettingsForm):
         label="Models",
         help_text='Ids, one a line; "openai/*" is all that begin with "openai/". Empty is no limit.',
     )
-    spend_per_day = DollarField(required=False, label="Spend per day", help_text="In UTC.")
-    spend_per_month = DollarField(required=False, label="Spend per month", help_text="In UTC.")

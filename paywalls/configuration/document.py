@@ -11,7 +11,7 @@ from paywalls.configuration.sections import MISSING, Missing, Section
 from paywalls.errors import InvalidSetting
 from paywalls.models import Paywall, PaywallModel
 from paywalls.models.catalogue import DEFAULT_MAX_OUTPUT_TOKENS
-from paywalls.models.limits import RATES
+from paywalls.models.limits import RATES, SPEND
 from paywalls.playgrounds import PlaygroundSettings
 
 _DOCUMENT = {"tenant", "paywalls"}
@@ -49,7 +49,7 @@ _MODEL = {
 }
 
 # Where the document says what a service knows by another name.
-MODEL_KEYS = {"model_id": "id", **prices.PRICE_KEYS, **{name: f"limits.{name}" for name in RATES}}
+MODEL_KEYS = {"model_id": "id", **prices.PRICE_KEYS, **{name: f"limits.{name}" for name in (*RATES, *SPEND)}}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 from paywalls import rules
 from paywalls.configuration import prices
 from paywalls.configuration.sections import MISSING, Missing, Section
+from paywalls.models import PaywallModel
 from paywalls.models.routes import DEFAULT_PRIORITY
 
 ROUTE = {"provider", "upstream_model", "priority", "weight", "pricing", "cost"}
@@ -55,10 +56,12 @@ def as_card(at: Section) -> dict[str, Any] | Missing:
 
 def _route(at: Section) -> RouteEntry:
     provider = at.text("provider", rules.PROVIDER["name"])
-    settings = {
+    settings: dict[str, Any] = {
         "upstream_model": at.text("upstream_model", rules.ROUTE["upstream_model"]),
         **order(at, DEFAULT_PRIORITY),
         "price": card(at, "pricing"),
-        "cost": card(at, "cost"),
     }
+    if at.has("cost"):
+        # As with a model's: without it what the provider charges stays as it is known.
+        settings |= {"cost": card(at, "cost"), "cost_source": PaywallModel.CostSource.OPERATOR.value}
     return RouteEntry(at, provider, None if MISSING in (provider, *settings.values()) else settings)

@@ -118,7 +118,7 @@ class PaywallModel(RateLimits, Row):
 
     `…_price` is what end users pay before the markup, `…_cost` what the provider charges the operator. A cache price
     that is null is the price of the prompt. `tiers` and `cost_tiers` are lists of `{"above": tokens, "prompt",
-    "completion", "cache_read"?, "cache_write"?}`. The rates limit each end user on this model.
+    "completion", "cache_read"?, "cache_write"?}`. The rates and `spend_…` limit each end user on this model.
     """
 
     class CostSource(models.TextChoices):
@@ -167,6 +167,9 @@ class PaywallModel(RateLimits, Row):
         help_text="The most that one answer may generate; a request's own limit is lowered to it.",
     )
 
+    spend_per_day = models.BigIntegerField(null=True, blank=True)
+    spend_per_month = models.BigIntegerField(null=True, blank=True)
+
     class Meta:
         verbose_name = "model"
         constraints = [
@@ -185,6 +188,11 @@ class PaywallModel(RateLimits, Row):
             models.CheckConstraint(condition=TiersSound("tiers"), name="model_tiers_sound"),
             models.CheckConstraint(condition=TiersSound("cost_tiers"), name="model_cost_tiers_sound"),
             models.CheckConstraint(condition=Q(max_output_tokens__gt=0), name="model_max_output_positive"),
+            models.CheckConstraint(
+                condition=(Q(spend_per_day=None) | Q(spend_per_day__gte=0))
+                & (Q(spend_per_month=None) | Q(spend_per_month__gte=0)),
+                name="model_spend_limits_not_negative",
+            ),
             models.CheckConstraint(condition=~Q(model_id=""), name="model_id_not_empty"),
             models.CheckConstraint(
                 condition=Q(weight__gte=1, weight__lte=1_000, priority__lte=1_000),

@@ -4,6 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+SPEND = ("spend_per_day", "spend_per_month")
 RATES = ("requests_per_minute", "tokens_per_minute", "concurrent_requests")
 REQUEST_LIMITS = (*RATES, "max_output_tokens", "allowed_models")
 

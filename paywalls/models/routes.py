@@ -25,7 +25,8 @@ class Route(Row):
 
     Lower priorities are tried first; routes of one priority share the requests by weight. `price` and `cost` are null
     where they are the model's own, else a whole card in nano-dollars: `{"prompt", "completion", "cache_read"?,
-    "cache_write"?, "request"?, "minimum"?, "image"?, "tiers"?}`.
+    "cache_write"?, "request"?, "minimum"?, "image"?, "tiers"?}`. `cost_source` says who gave the cost, as a model's
+    does.
     """
 
     model = models.ForeignKey(PaywallModel, on_delete=models.CASCADE, related_name="routes")
@@ -40,6 +41,14 @@ class Route(Row):
     )
     price = models.JSONField(null=True, blank=True)
     cost = models.JSONField(null=True, blank=True)
+    cost_source = models.CharField(
+        max_length=16,
+        choices=PaywallModel.CostSource,
+        default=PaywallModel.CostSource.UNKNOWN,
+        db_default=PaywallModel.CostSource.UNKNOWN.value,
+        blank=True,
+        editable=False,
+    )
 
     class Meta:
         constraints = [
@@ -52,6 +61,10 @@ class Route(Row):
             ),
             models.CheckConstraint(condition=CardSound("price"), name="route_price_sound"),
             models.CheckConstraint(condition=CardSound("cost"), name="route_cost_sound"),
+            models.CheckConstraint(
+                condition=Q(cost__isnull=True, cost_source="") | (Q(cost__isnull=False) & ~Q(cost_source="")),
+                name="route_cost_known_or_not",
+            ),
             models.CheckConstraint(condition=~Q(upstream_model=""), name="route_upstream_not_empty"),
         ]
         ordering = [F("priority").asc(), F("id").asc()]
