@@ -184,6 +184,7 @@ CELERY_BEAT_SCHEDULE = {
     # Hints start these at once; the clock finds what no hint told of.
     "process-stripe-events": {"task": "ledger.tasks.process_stripe_events", "schedule": 5.0},
     "pay-auto-topups": {"task": "ledger.tasks.pay_auto_topups", "schedule": 5.0},
+    "remove-cards": {"task": "ledger.tasks.remove_cards", "schedule": 30.0},
     "look-for-payments": {"task": "ledger.tasks.look_for_payments", "schedule": 10.0},
     "keep-stripe-connected": {"task": "ledger.tasks.keep_stripe_connected", "schedule": 300.0},
     "expire-credits": {"task": "ledger.tasks.expire_credits", "schedule": 60.0},

@@ -17,6 +17,7 @@ from config import ids, money
 from config.spreadsheet import csv_line, harmless
 from ledger import queries
 from ledger.models import Transfer
+from paywalls.models import Paywall
 from paywalls.users import UserRef
 
 # Rows read at a time, and written in one chunk.
@@ -44,7 +45,11 @@ _TEXTS = ("user", "source", "metadata")
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which transfers: a tenant's, or one of its paywalls'; from `since` (included) to `until` (not)."""
+    """Which transfers: a tenant's, or one of its paywalls'; from `since` (included) to `until` (not).
+
+    A paywall in shared mode has no wallets: its transfers are the charges and refunds that it caused on its users'
+    wallets, without the balances of those, which are the people's own.
+    """
 
     tenant_id: uuid.UUID
     paywall_id: uuid.UUID | None = None
@@ -93,12 +98,14 @@ def _pages(selection: Selection) -> Iterator[list[dict[str, Any]]]:
     # `until` is fixed at the start: an export ends, however fast money moves meanwhile.
     last: tuple[datetime, uuid.UUID] | None = None
     until = selection.until
+    of = Paywall.objects.filter(pk=selection.paywall_id) if selection.paywall_id else Paywall.objects.none()
+    shared = of.filter(mode=Paywall.Mode.SHARED).exists()
     while True:
         with connection.cursor() as cursor:
             if until is None:
                 cursor.execute("SELECT clock_timestamp()")
                 [(until,)] = cursor.fetchall()
-            cursor.execute(*_page_query(selection, until, last))
+            cursor.execute(*_page_query(selection, until, last, shared=shared))
             rows = cursor.fetchall()
         if rows:
             yield [_record(row) for row in rows]
@@ -107,30 +114,45 @@ def _pages(selection: Selection) -> Iterator[list[dict[str, Any]]]:
         last = (rows[-1][1], rows[-1][0])
 
 
+# A wallet's transfers, and its end user.
+_OF_WALLETS = """
+    ledger_transfer t
+    JOIN ledger_account w ON w.id = t.wallet_id
+    LEFT JOIN paywalls_enduser u ON u.id = w.user_id
+"""
+# What a paywall in shared mode caused, and its own end user for whom somebody's wallet paid.
+_OF_CONNECTIONS = """
+    ledger_split s
+    JOIN paywalls_connection n ON n.id = s.connection_id
+    JOIN paywalls_enduser u ON u.id = n.user_id
+    JOIN ledger_transfer t ON t.id = s.transfer_id
+"""
+
+
 def _page_query(
-    selection: Selection, until: datetime, last: tuple[datetime, uuid.UUID] | None
+    selection: Selection, until: datetime, last: tuple[datetime, uuid.UUID] | None, *, shared: bool
 ) -> tuple[str, list[Any]]:
-    where, params = ["t.tenant_id = %s", "t.created_at < %s"], [selection.tenant_id, until]
+    tables, key, first = (_OF_CONNECTIONS, "s.transfer_id", "s") if shared else (_OF_WALLETS, "t.id", "t")
+    where, params = [f"{first}.tenant_id = %s", f"{first}.created_at < %s"], [selection.tenant_id, until]
     if selection.paywall_id is not None:
         where.append("u.paywall_id = %s")
         params.append(selection.paywall_id)
     if last is not None:
-        where.append("t.created_at >= %s AND (t.created_at, t.id) > (%s, %s)")
+        where.append(f"{first}.created_at >= %s AND ({first}.created_at, {key}) > (%s, %s)")
         params += [last[0], *last]
     elif selection.since is not None:
-        where.append("t.created_at >= %s")
+        where.append(f"{first}.created_at >= %s")
         params.append(selection.since)
+    balances = "NULL::bigint, NULL::bigint" if shared else "t.balance_before, t.balance_after"
     return (
         f"""
-        SELECT t.id, t.created_at, t.kind, u.external_id, t.balance_after - t.balance_before, t.balance_before,
-            t.balance_after, d.kind, c.kind, t.request_id, t.reverses_id, t.source, t.metadata::text
-        FROM ledger_transfer t
-        JOIN ledger_account w ON w.id = t.wallet_id
-        LEFT JOIN paywalls_enduser u ON u.id = w.user_id
+        SELECT t.id, t.created_at, t.kind, u.external_id, t.balance_after - t.balance_before, {balances},
+            d.kind, c.kind, t.request_id, t.reverses_id, t.source, t.metadata::text
+        FROM {tables}
         JOIN ledger_account d ON d.id = t.debit_account_id
         JOIN ledger_account c ON c.id = t.credit_account_id
         WHERE {" AND ".join(where)}
-        ORDER BY t.created_at, t.id LIMIT {PAGE}
+        ORDER BY {first}.created_at, {key} LIMIT {PAGE}
         """,  # noqa: S608  (no value of anybody's)
         params,
     )
@@ -145,8 +167,8 @@ def _record(row: tuple[Any, ...]) -> dict[str, Any]:
         user or "",
         money.plain(change),
         str(change),
-        money.plain(before),
-        money.plain(after),
+        "" if before is None else money.plain(before),
+        "" if after is None else money.plain(after),
         debit,
         credit,
         ids.public("request", request) if request else "",

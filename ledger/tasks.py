@@ -11,7 +11,7 @@ from ledger.alerts import raise_alert
 from ledger.analytics import rollups
 from ledger.entitlements import consuming
 from ledger.models import OperatorAlert, modelspend
-from ledger.payments import autotopup, checkout, incoming, upkeep
+from ledger.payments import autotopup, cards, checkout, incoming, upkeep
 from ledger.verification import verify
 
 log = logging.getLogger("tollgate.ledger")
@@ -82,6 +82,12 @@ def process_stripe_events() -> int:
 def pay_auto_topups() -> int:
     """Charge saved cards of wallets whose balance got low; the number of attempts."""
     return autotopup.pay_due()
+
+
+@shared_task
+def remove_cards() -> int:
+    """Take cards from Stripe that were forgotten here while it was away; the number of attempts."""
+    return cards.remove_due()
 
 
 @shared_task

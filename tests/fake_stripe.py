@@ -496,7 +496,7 @@ def _balance(fake: FakeStripe, params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _invalid(message: str, param: str) -> StripeFault:
+def _invalid(message: str, param: str = "") -> StripeFault:
     return StripeFault(400, "invalid_request_error", message, param=param)
 
 
@@ -600,6 +600,10 @@ def _subscription_update(fake: FakeStripe, params: dict[str, Any], id: str) -> d
 
 def _detach(fake: FakeStripe, params: dict[str, Any], id: str) -> dict[str, Any]:
     row = fake.get("payment_method", id)
+    if row["customer"] is None:
+        raise _invalid(
+            "The payment method you provided is not attached to a customer so detachment is impossible."
+        )
     row["customer"] = None
     return row
 
@@ -653,6 +657,13 @@ ROUTES: list[tuple[str, str, str, Any, Callable[..., dict[str, Any]]]] = [
         _retrieve("payment_intent"),
     ),
     ("POST", "/v1/customers", "customer", _P.CustomerCreateParams, _customer_create),
+    (
+        "GET",
+        "/v1/payment_methods/([^/]+)",
+        "payment_method",
+        _P.PaymentMethodRetrieveParams,
+        _retrieve("payment_method"),
+    ),
     ("GET", "/v1/setup_intents", "setup_intent", _P.SetupIntentListParams, _list("setup_intent")),
     (
         "POST",

@@ -1,5 +1,6 @@
 """One wallet for all shared paywalls: who may spend from it, how much, and who earns what."""
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ from django.utils import timezone
 
 from config import ids
 from config.money import NANO
-from ledger import queries, services
+from ledger import export, queries, services
 from ledger.errors import InsufficientFunds, NotConnected, SpendLimitReached
 from ledger.models import Account, Hold, Settlement, Split, Transfer, Withdrawal
 from ledger.operations import Capture, Held, PlaceHold, Resolved
@@ -76,6 +77,50 @@ class TestConnecting:
             services.charge(user, (number + 1) * NANO, source=f"c:{number}")
         [seen] = queries.transactions_of(bob, limit=10).transfers
         assert (seen.kind, seen.amount) == ("charge", 2 * NANO)
+
+    def test_the_export_lists_what_the_paywall_charged_and_nothing_else_of_the_wallet(self, person, alice):
+        other = UserRef(make_paywall(mode="shared").pk, "other")
+        made = {}
+        for user in (alice, other):
+            make_connection(user, person)
+            made[user] = services.charge(user, NANO, source=f"c:{user.external_id}", metadata={"order": 7})
+        services.refund(made[alice].transfer_id, NANO // 4, source="r")
+        connections.end(connections.live(alice))
+        paywall = Paywall.objects.get(pk=alice.paywall_id)
+        selection = export.Selection(paywall.tenant_id, paywall.pk)
+        charge, refund = [
+            json.loads(line) for line in b"".join(export.chunks(selection, "jsonl")).splitlines()
+        ]
+        assert (charge["kind"], charge["user"], charge["amount"], charge["metadata"]["order"]) == (
+            "charge",
+            "alice",
+            "-1",
+            7,
+        )
+        assert (refund["kind"], refund["amount"], refund["reverses"]) == (
+            "refund",
+            "0.25",
+            charge["activity_id"],
+        )
+        # The balance is of the person's wallet, from which others are paid as well.
+        assert {
+            line[field] for line in (charge, refund) for field in ("balance_before", "balance_after")
+        } == {""}
+        moment = Transfer.objects.get(kind="refund").created_at
+        for since, until, kind in ((moment, None, b"refund"), (None, moment, b"charge")):
+            some = export.Selection(paywall.tenant_id, paywall.pk, since, until)
+            _, line = b"".join(export.chunks(some, "csv")).splitlines()
+            assert line.split(b",")[2] == kind
+
+    def test_the_export_comes_in_pages(self, person, alice, monkeypatch):
+        monkeypatch.setattr(export, "PAGE", 2)
+        make_connection(alice, person)
+        for number in range(5):
+            services.charge(alice, 1, source=f"c:{number}")
+        paywall = Paywall.objects.get(pk=alice.paywall_id)
+        chunks = list(export.chunks(export.Selection(paywall.tenant_id, paywall.pk), "jsonl"))
+        sources = [json.loads(line)["source"] for line in b"".join(chunks).splitlines()]
+        assert (len(chunks), sources) == (3, [f"c:{number}" for number in range(5)])
 
     def test_a_link_connects_once(self, person, alice):
         token = connections.link_for(alice).rpartition("/")[2]

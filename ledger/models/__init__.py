@@ -13,7 +13,7 @@ from ledger.models.plan_subscription import PlanSubscription
 from ledger.models.reconciliation import ReconciliationItem
 from ledger.models.request import ProxyRequest, RequestKey
 from ledger.models.rollup import RawHorizon, UsageDay, UsageHour, UsageIncrement
-from ledger.models.saved_card import AutoCharge, SavedCard
+from ledger.models.saved_card import AutoCharge, CardRemoval, SavedCard
 from ledger.models.split import Settlement, Split
 from ledger.models.stripe_account import StripeAccount
 from ledger.models.stripe_checkout import StripeCheckout
@@ -29,6 +29,7 @@ __all__ = [
     "AutoCharge",
     "AutoTopUp",
     "BurnTable",
+    "CardRemoval",
     "Entitlement",
     "FeatureUsage",
     "FeatureUse",

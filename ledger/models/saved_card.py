@@ -34,6 +34,28 @@ class SavedCard(Row):
         return f"{self.brand} …{self.last_four}".strip()
 
 
+class CardRemoval(Row):
+    """A card that was forgotten here and has still to be taken from its customer at Stripe.
+
+    Written with what forgets it, and deleted once it is done; `next_attempt_at` is also the lease of who is asking.
+    """
+
+    account = models.ForeignKey(StripeAccount, on_delete=models.PROTECT, related_name="card_removals")
+    payment_method_id = models.CharField(max_length=255)
+    attempts = models.PositiveIntegerField(default=0, db_default=0)
+    next_attempt_at = models.DateTimeField()
+    error = models.TextField(blank=True, default="", db_default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "payment_method_id"], name="card_removal_once"),
+        ]
+        indexes = [models.Index(fields=["next_attempt_at"], name="card_removal_due")]
+
+    def __str__(self) -> str:
+        return self.payment_method_id
+
+
 class AutoCharge(Row):
     """One auto top-up, made in the transaction in which the balance fell below its threshold.
 

@@ -58,6 +58,7 @@ class Split(models.Model):
         ]
         indexes = [
             models.Index(fields=["connection", "-created_at"], name="split_of_connection"),
+            models.Index(fields=["tenant", "created_at"], name="split_of_tenant"),
             models.Index(fields=["tenant"], name="split_to_settle", condition=Q(settlement=None)),
             models.Index(
                 fields=["settlement"], name="split_of_settlement", condition=Q(settlement__isnull=False)

@@ -1,9 +1,11 @@
 """Payments that somebody has to look at, as one operator alert."""
 
 from ledger.alerts import raise_alert
-from ledger.models import AutoCharge, OperatorAlert, StripeCheckout, StripeEvent, StripePayment
+from ledger.models import AutoCharge, CardRemoval, OperatorAlert, StripeCheckout, StripeEvent, StripePayment
 
 _LINES = 10
+# A card that is not gone from Stripe after so many tries (about two days) needs somebody.
+TRIES_OF_A_REMOVAL = 18
 
 
 def tell() -> None:
@@ -22,6 +24,10 @@ def tell() -> None:
         *(
             f"auto top-up {row.pk}: {row.error}"
             for row in AutoCharge.objects.filter(state=AutoCharge.State.FAILED).order_by("-id")[:_LINES]
+        ),
+        *(
+            f"the card {row} was forgotten here and is still at Stripe, remove it there: {row.error}"
+            for row in CardRemoval.objects.filter(attempts__gte=TRIES_OF_A_REMOVAL).order_by("-id")[:_LINES]
         ),
         *(
             f"payment {row} is disputed: answer it at Stripe"

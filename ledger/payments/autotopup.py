@@ -183,13 +183,13 @@ def _credit(charge: AutoCharge, account: StripeAccount, intent: dict[str, Any]) 
 
 def _declined(charge: AutoCharge, code: str, text: str) -> None:
     """Switch auto top-up off and tell: a card that doesn't work is not tried again and again."""
-    card = None
+    removal = None
     with transaction.atomic():
         if _end(charge, State.DECLINED, text):
-            card = cards.forget(charge.wallet)
+            removal = cards.forget(charge.wallet)
             topup_events.auto_topup_failed(charge.wallet, charge.amount, code)
-    if card:
-        cards.detach(card)
+    if removal:
+        cards.detach(removal)
 
 
 def _later(charge: AutoCharge, error: str) -> None:

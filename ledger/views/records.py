@@ -61,7 +61,8 @@ class ExportView(PaywallView):
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """Any range, at any size: it is sent as it is read. In CSV a text that a spreadsheet would take for a
-        formula gets an apostrophe in front; JSON Lines are exact."""
+        formula gets an apostrophe in front; JSON Lines are exact. In shared mode these are the charges and refunds that
+        the paywall caused, without the balances of the wallets."""
         query = ExportQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         asked = query.validated_data
