@@ -5,6 +5,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from celery import shared_task
+from celery.signals import worker_ready
 
 from ledger import idempotency, reconciliation, requests, services, unsettled
 from ledger.alerts import raise_alert
@@ -103,6 +104,12 @@ def look_for_payments() -> int:
 def keep_stripe_connected() -> int:
     """Connect what has a key and is not connected, and end rotations; the number of accounts that could not be."""
     return upkeep.keep_connected()
+
+
+@worker_ready.connect
+def _connect_at_once(**_: object) -> None:
+    """A key in the settings is connected when the worker starts, not when the clock first says so."""
+    upkeep.soon()
 
 
 @shared_task

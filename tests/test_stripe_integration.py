@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
+from celery import current_app
+from celery.signals import worker_ready
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
@@ -186,6 +188,16 @@ class TestTheInstallationsOwn:
         assert accounts.account_for(make_paywall()) is None
         assert upkeep.keep_connected() == 0
         assert StripeAccount.objects.count() == 1
+
+
+    def test_a_worker_that_starts_connects_it_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import ledger.tasks  # noqa: F401  (what a worker loads)
+
+        told: list[str] = []
+        monkeypatch.setattr(upkeep.current_app, "send_task", lambda name, **_: told.append(name))
+        worker_ready.send(sender=None)
+        assert told == [upkeep.TASK]
+        assert told[0] in current_app.tasks
 
 
 class TestApply:

@@ -4,6 +4,8 @@ import logging
 from datetime import timedelta
 
 import stripe
+from celery import current_app
+from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
@@ -17,9 +19,32 @@ log = logging.getLogger("tollgate.payments")
 # A price that was archived at Stripe is found out within this, and its plan is offered no more.
 ASK_AGAIN = timedelta(days=1)
 
+TASK = "ledger.tasks.keep_stripe_connected"
+
+
+def soon() -> None:
+    """Let a worker bring things in line now; the clock does where this message is lost."""
+    try:
+        current_app.send_task(TASK, ignore_result=True, retry=False, expires=60)
+    except Exception as error:
+        log.warning("no hint could be sent, the clock will do what it was about: %s", error)
+
 
 def keep_connected() -> int:
-    """Connect each owner whose stored key isn't, ask for plans' prices, end rotations; the failures."""
+    """Connect each owner whose stored key isn't, ask for plans' prices, end rotations; the failures.
+
+    One at a time: who comes meanwhile waits, and finds things done. Not inside a transaction: it asks Stripe.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", [TASK])
+    try:
+        return _keep_connected()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(hashtext(%s))", [TASK])
+
+
+def _keep_connected() -> int:
     owners: list[Paywall | None] = [None, *Paywall.objects.exclude(stripe_secret_key="")]
     failed = sum(bool(connect_and_price(owner, by="system")) for owner in owners)
     try:

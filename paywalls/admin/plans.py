@@ -3,11 +3,13 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.http import HttpRequest
 
 from config.admin import SettingsAdmin
 from config.admin.columns import link, moment, money
 from config.admin.forms import DollarField, SettingsForm, SwitchField
+from ledger.payments import upkeep
 from paywalls import offers
 from paywalls.models import Plan
 from paywalls.roles import Can
@@ -41,7 +43,7 @@ class PlanForm(SettingsForm):
 
 @admin.register(Plan)
 class PlanAdmin(SettingsAdmin):
-    """The worker asks Stripe for a new plan's price within five minutes; then it is offered."""
+    """A worker asks Stripe for a new plan's price; then it is offered."""
 
     tenant_path = "paywall__tenant"
     needs = Can.PRICES
@@ -62,9 +64,11 @@ class PlanAdmin(SettingsAdmin):
     autocomplete_fields = ("paywall",)
 
     def create(self, form: PlanForm) -> Plan:
+        transaction.on_commit(upkeep.soon)
         return offers.configure_plan(form.cleaned_data["paywall"], form.plan())
 
     def update(self, row: Plan, form: PlanForm) -> None:
+        transaction.on_commit(upkeep.soon)
         offers.configure_plan(row.paywall, form.plan())
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
