@@ -189,7 +189,6 @@ class TestTheInstallationsOwn:
         assert upkeep.keep_connected() == 0
         assert StripeAccount.objects.count() == 1
 
-
     def test_a_worker_that_starts_connects_it_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import ledger.tasks  # noqa: F401  (what a worker loads)
 
