@@ -19,6 +19,9 @@ from config.sql import Rows, Statement
 
 # Statements that the server keeps prepared. There are a few dozen texts in all.
 MAX_PREPARED = 500
+# Seconds after which a round trip looks at its socket unasked: where a connection is reset, uvloop calls its reader
+# once and never again, and what that call read may have been an answer, with the end still to come.
+LOOK_SECONDS = 1.0
 
 _PLACEHOLDER = re.compile("%[s%]")
 
@@ -42,6 +45,7 @@ class Pipeline:
         self._result: pq.abc.PGresult | None = None
         self._error: psycopg.Error | None = None
         self._round_trip: asyncio.Future[None] | None = None
+        self._look_due: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         # Kept: libpq forgets it with the connection.
         self._socket = self._pg.socket
@@ -76,6 +80,8 @@ class Pipeline:
             raise psycopg.OperationalError("the connection is closed")
         assert self._round_trip is None, "one round trip at a time"
         self._answers, self._round_trip = [], self._loop.create_future()
+        if self._look_due is None:
+            self._look_due = self._loop.call_later(LOOK_SECONDS, self._look)
         try:
             for statement in statements:
                 self._send(statement)
@@ -125,6 +131,13 @@ class Pipeline:
 
     # --- Receiving -------------------------------------------------------------------------------------------
 
+    def _look(self) -> None:
+        """Read as if there were something, as long as a round trip is under way."""
+        self._look_due = None
+        if self._round_trip and self._socket >= 0:
+            self._look_due = self._loop.call_later(LOOK_SECONDS, self._look)
+            self._readable()
+
     def _readable(self) -> None:
         try:
             self._pg.consume_input()
@@ -169,6 +182,8 @@ class Pipeline:
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         self._socket = -1
+        if self._look_due:
+            self._look_due.cancel()
         self._pg.finish()
         if self._round_trip and not self._round_trip.done():
             self._round_trip.set_exception(psycopg.OperationalError(why))
