@@ -42,5 +42,7 @@ def connection_parameters() -> dict[str, Any]:
         "host": ours["HOST"],
         "port": ours["PORT"],
     }
+    # Without it a server that takes the connection and says nothing is waited for over two minutes.
+    parameters["connect_timeout"] = 10
     options = {key: value for key, value in ours["OPTIONS"].items() if key not in {"pool", "options"}}
     return {key: value for key, value in (parameters | options).items() if value not in ("", None)}

@@ -80,9 +80,8 @@ def test_a_reset_in_the_middle_of_an_answer_is_told(run, cut_after):
             assert await pipeline.run([Statement("SELECT 1")]) == [[(1,)]]
             between.cut_after = cut_after
             answer = asyncio.ensure_future(pipeline.run([Statement("SELECT 2"), Statement("SELECT 3")]))
-            await asyncio.sleep(0)
             # What arrives meanwhile, the answer's beginning and the reset, is one event for the loop.
-            time.sleep(0.2)
+            asyncio.get_running_loop().call_soon(time.sleep, 0.2)
             with pytest.raises(psycopg.OperationalError):
                 await asyncio.wait_for(answer, 20)
             assert pipeline.closed
