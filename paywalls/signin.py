@@ -61,7 +61,8 @@ class Asked:
 def make_code(email: str, address: str | None) -> Asked:
     """A new code for an address of mail, asked for from a network address. Raises TooManyCodes."""
     recent = SignInCode.objects.filter(created_at__gt=timezone.now() - timedelta(hours=1))
-    if recent.filter(email=email).count() >= MAX_CODES_AN_EMAIL:
+    # Codes that somebody signed in with don't count, or who else asks would learn of it by being refused sooner.
+    if recent.filter(email=email, used_at=None).count() >= MAX_CODES_AN_EMAIL:
         raise TooManyCodes
     if address and recent.filter(address=address).count() >= MAX_CODES_AN_ADDRESS:
         raise TooManyCodes
