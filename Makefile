@@ -18,10 +18,10 @@ SUITS := -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))'
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench clients lint fmt migrate
+.PHONY: help setup run test bench clients screenshots lint fmt migrate
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: $(DEV) ## Make the virtual environment .venv, with the tools for developers
 
@@ -37,6 +37,9 @@ clients: $(DEV) ## Test with the real client libraries, which it installs into y
 
 bench: $(DEV) ## Measure the gateway beside others (ARGS: see python -m bench.gateway --help)
 	@$(BIN)/python -m bench.gateway $(ARGS)
+
+screenshots: $(DEV) ## Take the pictures of docs/operators.md (ARGS: --all, and names such as refund)
+	@$(BIN)/python -m tests.browser.pictures $(ARGS)
 
 lint: $(DEV) ## Check style, types and the import contracts
 	@$(BIN)/ruff check .
