@@ -1,5 +1,6 @@
 """Middleware that tells the audit log who writes: operators by their session, keys by `audit_as`."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
@@ -8,10 +9,11 @@ from django.utils.deprecation import MiddlewareMixin
 from paywalls import audit
 from paywalls.audit import Actor
 from paywalls.models import AuditEntry
+from paywalls.operators import access_of
 
 _SAFE = {"GET", "HEAD", "OPTIONS", "TRACE"}
 # What of a form says what was done, where no audited row tells it.
-_SHOWN = ("action", "_selected_action")
+_SHOWN = ("action", "_selected_action", "end")
 
 
 class AuditMiddleware(MiddlewareMixin):
@@ -31,7 +33,7 @@ class AuditMiddleware(MiddlewareMixin):
             shown: dict[str, Any] = {
                 name: request.POST.getlist(name)[:100] for name in _SHOWN if name in request.POST
             }
-            audit.record_request(actor, request.method or "", request.path, shown)
+            audit.record_request(_in_tenant(actor, request), request.method or "", request.path, shown)
         return response
 
 
@@ -44,6 +46,14 @@ def audit_as(request: HttpRequest, kind: AuditEntry.Actor, name: str, tenant: An
     )
     request.audit_actor = actor  # type: ignore[attr-defined]
     audit.begin(actor)
+
+
+def _in_tenant(actor: Actor, request: HttpRequest) -> Actor:
+    """Who works for one tenant only does what they do there."""
+    if actor.type != AuditEntry.Actor.OPERATOR or actor.tenant:
+        return actor
+    tenants = access_of(request.user).tenants()
+    return replace(actor, tenant=tenants[0]) if len(tenants) == 1 else actor
 
 
 def _did_something(actor: Actor, response: HttpResponseBase) -> bool:

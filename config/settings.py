@@ -2,6 +2,7 @@
 
 import os
 import re
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ EMBEDDED = not DATABASE_URL
 DEBUG = env.bool("DEBUG", default=False)
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)
+# The proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses or networks; * is any.
+FORWARDED_ALLOW_IPS = env.str("FORWARDED_ALLOW_IPS", default="127.0.0.1")
 WEB_PROCESSES = env.int("WEB_PROCESSES", default=1)
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
 _public = urlsplit(PUBLIC_URL)
@@ -92,6 +95,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
+    "axes",
     "config.apps.ConfigConfig",
     "webhooks",
     "paywalls",
@@ -110,7 +114,9 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "config.audited.AuditMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "config.admin.account.middleware.OperatorMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -194,6 +200,7 @@ CELERY_BEAT_SCHEDULE = {
         "task": "paywalls.tasks.forget_authorization_requests",
         "schedule": 86_400.0,
     },
+    "forget-sessions": {"task": "paywalls.tasks.forget_sessions", "schedule": 86_400.0},
     "forget-sign-in-codes": {"task": "paywalls.tasks.forget_sign_in_codes", "schedule": 3600.0},
     "forget-idempotency-keys": {"task": "ledger.tasks.forget_idempotency_keys", "schedule": 3600.0},
     "forget-webhook-events": {"task": "webhooks.tasks.forget_old_events", "schedule": 3600.0},
@@ -303,7 +310,24 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # The operators' site.
 UNFOLD = site.UNFOLD
-AUTHENTICATION_BACKENDS = ["config.admin.backend.OperatorBackend"]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "config.admin.backend.OperatorBackend"]
+SESSION_ENGINE = "paywalls.sessions"
+OPERATOR_2FA_REQUIRED = env.bool("OPERATOR_2FA_REQUIRED", default=False)
+
+# Failed log-ins are counted by the address that they come from, in the database. Not by the user's name: whoever knows
+# it could keep its owner out. A try during the lock-out does not prolong it.
+LOGIN_FAILURES = env.int("LOGIN_FAILURES", default=10)
+LOGIN_LOCKOUT_MINUTES = env.int("LOGIN_LOCKOUT_MINUTES", default=15)
+AXES_FAILURE_LIMIT = LOGIN_FAILURES
+AXES_COOLOFF_TIME = timedelta(minutes=LOGIN_LOCKOUT_MINUTES)
+AXES_LOCKOUT_PARAMETERS = ["ip_address"]
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "config.admin.account.throttle.client_address"
+AXES_LOCKOUT_CALLABLE = "config.admin.account.throttle.locked_out"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
@@ -342,6 +366,8 @@ LOGGING = {
         "tollgate": {"level": LOG_LEVEL},
         "celery": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
+        # The lock-outs are in the audit log, and the failures are many.
+        "axes": {"level": "ERROR"},
     },
 }
 

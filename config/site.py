@@ -53,6 +53,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_ICON": _logo,
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _logo}],
     "SHOW_BACK_BUTTON": True,
+    "ACCOUNT": {"navigation": [{"title": "Your account", "link": reverse_lazy("account:overview")}]},
     "DASHBOARD_CALLBACK": "ledger.admin.overview.first_page",
     "ENVIRONMENT": "config.site.environment",
     "STYLES": [_style, _overview_style],

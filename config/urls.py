@@ -10,6 +10,7 @@ urlpatterns = [
     path("", include("ledger.urls")),
     path("", include("paywalls.urls")),
     path("", include("webhooks.urls")),
+    path("admin/", include("config.admin.account.urls")),
     path("admin/", include("ledger.admin.urls")),
     path(
         "admin/invitation/<uidb64>/<token>/",

@@ -6,7 +6,7 @@ from django.apps import apps
 from django.db.models import Model
 
 from config import secrets
-from paywalls.models import Paywall, Provider
+from paywalls.models import Paywall, Provider, SecondFactor
 from webhooks.models import Subscription
 
 # Every column that holds a secret; a test compares it with the schema. The ledger is above this app: by its name.
@@ -14,6 +14,7 @@ SECRETS: tuple[tuple[type[Model], str], ...] = (
     (Provider, "api_key"),
     (Paywall, "stripe_secret_key"),
     (Paywall, "response_secret"),
+    (SecondFactor, "secret"),
     (Subscription, "secret"),
     (Subscription, "previous_secret"),
     *((apps.get_model("ledger.StripeAccount"), name) for name in ("webhook_secret", "previous_secret")),

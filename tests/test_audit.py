@@ -33,7 +33,8 @@ UNAUDITED = {
     "ledger_requestkey", "ledger_usageincrement", "ledger_usagehour", "ledger_usageday", "ledger_rawhorizon",
     "ledger_savedcard", "ledger_autocharge", "ledger_settlement", "ledger_split", "ledger_topuplink",
     "ledger_stripecheckout", "ledger_stripeevent", "ledger_stripepayment", "ledger_usageevent", "ledger_usagemonth",
-    "ledger_cardremoval", "ledger_modelspend",
+    "ledger_cardremoval", "ledger_modelspend", "paywalls_session", "axes_accessattempt", "axes_accessattemptexpiration",
+    "axes_accesslog", "axes_accessfailurelog",
 }  # fmt: skip
 
 

@@ -32,6 +32,7 @@ def main() -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        forwarded_allow_ips=settings.FORWARDED_ALLOW_IPS,
         timeout_graceful_shutdown=settings.SHUTDOWN_SECONDS,
     )
     with lifeline.service():

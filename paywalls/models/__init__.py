@@ -10,6 +10,8 @@ from paywalls.models.plan import Plan
 from paywalls.models.playground import Playground, PlaygroundDay
 from paywalls.models.providercost import ProviderCost
 from paywalls.models.routes import Route
+from paywalls.models.secondfactor import SecondFactor
+from paywalls.models.session import Session
 from paywalls.models.team import Team, TeamMember
 from paywalls.models.tenant import Tenant, Tier, TierLimits
 from paywalls.models.tenantkey import Scope, TenantKey
@@ -31,6 +33,8 @@ __all__ = [
     "ProviderCost",
     "Route",
     "Scope",
+    "SecondFactor",
+    "Session",
     "SignInCode",
     "Team",
     "TeamMember",

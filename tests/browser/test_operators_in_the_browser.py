@@ -4,6 +4,7 @@ import re
 import subprocess
 from collections.abc import Callable
 
+import pyotp
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -24,7 +25,8 @@ from paywalls.users import UserRef
 from webhooks import services as webhooks
 from webhooks.models import Delivery
 
-User.objects.create_superuser("operator", password="{PASSWORD}")
+for name in ("operator", "guarded"):
+    User.objects.create_superuser(name, password="{PASSWORD}")
 paywall = Paywall.objects.get(name="Acme Chat")
 webhooks.create(paywall.pk, url="https://hooks.example.com/acme", events=["*"])
 ledger.deposit(UserRef(paywall.pk, "refunded"), 10 * NANO, source="browser:deposit")
@@ -45,14 +47,19 @@ def operator(new_page: Callable[..., Page], site: Installation, prepared: None) 
 
     def log_in(**options: object) -> Page:
         page = new_page(**options)
-        page.goto(f"{site.url()}/admin/login/")
-        page.locator("#id_username").fill("operator")
-        page.locator("#id_password").fill(PASSWORD)
-        page.locator("button[type=submit]").click()
+        give_password(page, site, "operator")
         page.wait_for_url(re.compile("/admin/$"))
         return page
 
     return log_in
+
+
+def give_password(page: Page, site: Installation, name: str) -> None:
+    page.goto(f"{site.url()}/admin/login/")
+    look_over(page)
+    page.locator("#id_username").fill(name)
+    page.locator("#id_password").fill(PASSWORD)
+    page.locator("button[type=submit]").click()
 
 
 def test_a_paywall_is_set_up_and_answers(operator: Callable[..., Page], site: Installation) -> None:
@@ -140,3 +147,50 @@ def test_prices_show_their_margin_while_one_types(operator: Callable[..., Page],
     expect(row.locator("[data-margin]")).to_contain_text("prompt: 75 %")
     row.get_by_label("Prompt cost of").fill("5")
     expect(row.locator("[data-margin]")).to_contain_text("prompt: below cost")
+
+
+@pytest.mark.parametrize("options", [{}, {"viewport": {"width": 390, "height": 800}, "color_scheme": "dark"}])
+def test_the_overview_says_what_was_earned_in_charts_and_tables(
+    options: dict[str, object], operator: Callable[..., Page], site: Installation
+) -> None:
+    chat(site, "Acme Chat", "first")
+    page = operator(**options)
+    page.goto(f"{site.url()}/admin/?days=7")
+    expect(page.get_by_text("Who paid most")).to_be_visible()
+    expect(page.locator("canvas").first).to_be_visible()
+    look_over(page)
+    page.locator("details summary").first.click()
+    expect(page.locator("details table").first).to_be_visible()
+    look_over(page)
+
+
+def test_two_factor_log_in_is_set_up_and_a_session_ended(
+    new_page: Callable[..., Page], site: Installation, prepared: None
+) -> None:
+    page = new_page()
+    give_password(page, site, "guarded")
+    page.goto(f"{site.url()}/admin/account/")
+    look_over(page)
+    page.get_by_role("link", name="Set it up").click()
+    look_over(page)
+    secret = page.locator("[data-secret]").inner_text().replace(" ", "")
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_label("Code").fill(pyotp.TOTP(secret).now())
+    page.get_by_role("button", name="Switch on").click()
+    recovery = page.locator("[data-recovery]").first.inner_text()
+    look_over(page)
+
+    phone = new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
+    give_password(phone, site, "guarded")
+    look_over(phone)
+    phone.get_by_label("Code").fill(recovery)
+    phone.get_by_role("button", name="Log in").click()
+    phone.wait_for_url(re.compile("/admin/$"))
+    phone.goto(f"{site.url()}/admin/account/")
+    look_over(phone)
+
+    page.goto(f"{site.url()}/admin/account/")
+    page.get_by_role("button", name="End the session").click()
+    expect(page.get_by_text("The session was ended.")).to_be_visible()
+    phone.goto(f"{site.url()}/admin/account/")
+    phone.wait_for_url(re.compile("/admin/login/"))

@@ -1,0 +1,1 @@
+"""An operator's own account: logging in, the second factor, the sessions."""
