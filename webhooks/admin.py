@@ -7,12 +7,15 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
 
+from config import ids
 from config.admin import ReadOnlyAdmin, display
-from config.admin.columns import anchor, badge, code, full_id, link, list_of, moment, public_id
+from config.admin.columns import anchor, badge, code, full_id, link, list_of, moment, page_of, public_id
 from config.admin.exporting import ExportedRows
 from config.admin.filters import AutocompleteSelectFilter, ChoicesRadioFilter, MadeBetween, RadioFilter
 from config.errors import ApiError
+from ledger.models import ProxyRequest, Transfer
 from paywalls.roles import Can
 from webhooks import catalogue, deactivation, services
 from webhooks.models import Delivery, Event, Subscription
@@ -142,17 +145,22 @@ class EventAdmin(ReadOnlyAdmin):
     list_filter = (EventTypeFilter, ("paywall", AutocompleteSelectFilter), _MADE)
     list_select_related = ("paywall",)
     search_fields = ("type__exact",)
-    search_help_text = "An event's whole key, or an id such as evt_… or pw_…"
-    id_lookups = {"event": "pk", "paywall": "paywall"}
+    search_help_text = "An event's type, or an id such as evt_…, req_… or pw_…"
+    id_lookups = {"event": "pk", "request": "request_id", "paywall": "paywall"}
     fields = (
         "type",
         full_id(),
         link("paywall"),
+        "about",
         "version",
         moment("created_at"),
         "content",
         "deliveries_link",
     )
+
+    @admin.display(description="about")
+    def about(self, row: Event) -> str | None:
+        return _request_of(row)
 
     @admin.display(description="content")
     def content(self, row: Event) -> str:
@@ -203,12 +211,18 @@ class DeliveryAdmin(ExportedRows, ReadOnlyAdmin):
     list_filter = (("state", ChoicesRadioFilter), EventTypeFilter, _MADE)
     list_select_related = ("event", "subscription")
     search_fields = ("subscription__url__exact",)
-    search_help_text = "An endpoint's whole address, or an id such as del_…, evt_… or sub_…"
-    id_lookups = {"delivery": "pk", "event": "event", "subscription": "subscription"}
+    search_help_text = "An endpoint's whole address, or an id such as del_…, evt_…, req_… or sub_…"
+    id_lookups = {
+        "delivery": "pk",
+        "event": "event",
+        "request": "event__request_id",
+        "subscription": "subscription",
+    }
     actions = ("retry",)
     fields = (
         full_id(),
         link("event"),
+        "about",
         link("subscription"),
         "state",
         "attempts",
@@ -221,6 +235,10 @@ class DeliveryAdmin(ExportedRows, ReadOnlyAdmin):
         moment("next_attempt_at"),
         moment("created_at"),
     )
+
+    @admin.display(description="about")
+    def about(self, row: Delivery) -> str | None:
+        return _request_of(row.event)
 
     @admin.display(description="request body")
     def sent(self, row: Delivery) -> str:
@@ -243,3 +261,13 @@ class DeliveryAdmin(ExportedRows, ReadOnlyAdmin):
             self.log_change(request, row, "Sent again.")
             sent += 1
         self.message_user(request, f"{sent} will be sent again.", messages.SUCCESS)
+
+
+def _request_of(event: Event) -> str | None:
+    """The request that the event is about, and what was charged for it."""
+    if event.request_id is None:
+        return None
+    name = ids.public("request", event.request_id)
+    asked = ProxyRequest.objects.filter(pk=event.request_id).first()
+    request = anchor(page_of(asked), name) if asked else code(name)
+    return format_html("{} · {}", request, anchor(list_of(Transfer, q=name), "its transfers"))

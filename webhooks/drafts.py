@@ -50,6 +50,11 @@ class Draft:
         if self.type != catalogue.PING and set(self.data) != set(catalogue.ALL[self.type].fields):
             raise ValueError(f"{self.type} takes {catalogue.ALL[self.type].fields}, not {tuple(self.data)}")
 
+    @property
+    def request_id(self) -> uuid.UUID | None:
+        """The key of the request to a model that the event is about."""
+        return ids.parse("request", self.subject.id) if self.subject.type == "request" else None
+
     def body(self, event_id: uuid.UUID, paywall_id: uuid.UUID, tenant_id: uuid.UUID) -> bytes:
         """The bytes of the member `event`, the same in every delivery."""
         own = {"paywallId": ids.public("paywall", paywall_id), "ownerUserId": ids.public("tenant", tenant_id)}

@@ -58,19 +58,21 @@ def writes(drafts: Iterable[tuple[uuid.UUID, Draft]], listeners: Iterable[Listen
         event_id = ids.new()
         tenant_id = takers[0].tenant_id
         body = draft.body(event_id, paywall_id, tenant_id)
-        events.append((event_id, paywall_id, tenant_id, draft.type, body))
+        events.append((event_id, paywall_id, tenant_id, draft.type, draft.request_id, body))
         deliveries += [(ids.new(), event_id, taker.subscription_id) for taker in takers]
     return [insert_events(events), insert_deliveries(deliveries)] if events else []
 
 
-def insert_events(rows: Sequence[tuple[uuid.UUID, uuid.UUID, uuid.UUID, str, bytes]]) -> Statement:
-    """(id, paywall id, tenant id, type, body)"""
+def insert_events(
+    rows: Sequence[tuple[uuid.UUID, uuid.UUID, uuid.UUID, str, uuid.UUID | None, bytes]],
+) -> Statement:
+    """(id, paywall id, tenant id, type, request id, body)"""
     return Statement(
         """
-        INSERT INTO webhooks_event (id, paywall_id, tenant_id, type, version, body)
-        SELECT id, paywall_id, tenant_id, type, %s, body
-        FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::bytea[])
-            AS new(id, paywall_id, tenant_id, type, body)
+        INSERT INTO webhooks_event (id, paywall_id, tenant_id, type, version, request_id, body)
+        SELECT id, paywall_id, tenant_id, type, %s, request_id, body
+        FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::uuid[], %s::bytea[])
+            AS new(id, paywall_id, tenant_id, type, request_id, body)
         """,
         (catalogue.VERSION, *map(list, zip(*rows, strict=True))),
         returns=False,

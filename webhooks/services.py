@@ -141,7 +141,9 @@ def _single(subscription: Subscription, draft: Draft) -> Delivery:
         [tenant_id] = cursor.fetchone()
         body = draft.body(event_id, subscription.paywall_id, tenant_id)
         _run(
-            outbox.insert_events([(event_id, subscription.paywall_id, tenant_id, draft.type, body)]),
+            outbox.insert_events(
+                [(event_id, subscription.paywall_id, tenant_id, draft.type, draft.request_id, body)]
+            ),
             outbox.insert_deliveries([(delivery_id, event_id, subscription.pk)]),
         )
         delivery = Delivery.objects.get(pk=delivery_id)

@@ -29,6 +29,8 @@ class OperatorAdmin(TenantPages, ModelAdmin):
     warn_unsaved_form = True
     # Facets count the rows behind each choice of a filter.
     show_facets = ShowFacets.NEVER
+    # Links to today, to weeks and months, where the list has a filter by date.
+    list_before_template = "admin/periods.html"
 
     # Which lookup a public id of each kind (a key of config.ids.PREFIXES) is searched by.
     id_lookups: Mapping[str, str] = {}
@@ -102,9 +104,10 @@ class ReadOnlyMixin:
 
 
 class ReadOnlyAdmin(ReadOnlyMixin, OperatorAdmin):
-    """Rows that only the product itself writes."""
+    """Rows that only the product itself writes. They are many: sorting by a column would read them all."""
 
     actions: Any = None
+    sortable_by: Sequence[str] = ()
 
 
 class RelatedRows(ReadOnlyMixin, TabularInline):

@@ -2,12 +2,13 @@
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.timezone import make_aware
+from django.utils.timezone import localdate, make_aware
 from unfold.contrib.filters.admin import AutocompleteSelectFilter as UnfoldAutocompleteSelectFilter
 from unfold.contrib.filters.admin import (
     ChoicesRadioFilter,
@@ -16,7 +17,17 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.utils import parse_date_str
 
-__all__ = ["AutocompleteSelectFilter", "ChoicesRadioFilter", "MadeBetween", "RadioFilter"]
+__all__ = ["AutocompleteSelectFilter", "ChoicesRadioFilter", "MadeBetween", "Period", "RadioFilter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A link to a stretch of days; `step` is where it leads from the chosen one: "earlier", "later" or ""."""
+
+    title: str
+    address: str
+    is_chosen: bool = False
+    step: str = ""
 
 
 class AutocompleteSelectFilter(UnfoldAutocompleteSelectFilter):
@@ -43,6 +54,35 @@ class MadeBetween(RangeDateFilter):
         if last := self._day("to"):
             queryset = queryset.filter(pk__lt=_first_key(last + timedelta(days=1)))
         return queryset
+
+    def periods(self, changelist: Any) -> list[Period]:
+        """All days, today, 7 and 30 days; and beside a chosen stretch the ones before and after.
+
+        Asks the database nothing.
+        """
+        today, first, last = localdate(), self._day("from"), self._day("to")
+        found = [self._period(changelist, "All", None, None, not first and not last)]
+        for title, days in (("Today", 1), ("7 days", 7), ("30 days", 30)):
+            start = today - timedelta(days=days - 1)
+            found.append(self._period(changelist, title, start, today, (first, last) == (start, today)))
+        if first and last and first <= last:
+            length = last - first + timedelta(days=1)
+            if first.toordinal() > length.days:
+                found.append(self._step(changelist, first - length, last - length, "earlier"))
+            if last < today:
+                found.append(self._step(changelist, first + length, last + length, "later"))
+        return found
+
+    def _step(self, changelist: Any, first: date, last: date, step: str) -> Period:
+        title = f"{first}" if first == last else f"{first} to {last}"
+        return self._period(changelist, title, first, last, False, step)
+
+    def _period(
+        self, changelist: Any, title: str, first: date | None, last: date | None, chosen: bool, step: str = ""
+    ) -> Period:
+        name = self.parameter_name
+        ends = {f"{name}_from": first and first.isoformat(), f"{name}_to": last and last.isoformat()}
+        return Period(title, changelist.get_query_string(ends, ["p"]), chosen, step)
 
     def _day(self, end: str) -> date | None:
         return parse_date_str(self.used_parameters.get(f"{self.parameter_name}_{end}", ""))

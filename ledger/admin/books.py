@@ -28,7 +28,9 @@ from config.admin.columns import (
 from config.admin.exporting import ExportedRows, dollars
 from config.admin.filters import AutocompleteSelectFilter, ChoicesRadioFilter, MadeBetween
 from ledger.admin import refunds
+from ledger.admin.requests import told_about
 from ledger.models import Account, Hold, Lot, ProxyRequest, Transfer
+from paywalls.models import EndUser, Paywall
 
 # Wallets that a search by an end user's id goes through at the most (the id may be known to many paywalls).
 _WALLETS_FOUND = 100
@@ -47,7 +49,9 @@ class WalletRows(ReadOnlyAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         if not term:
             return queryset, False
-        mine = self.visible(request, Account).filter(user__external_id=term)
+        # By paywall, because the index of users begins with it.
+        users = EndUser.objects.filter(external_id=term, paywall__in=Paywall.objects.values("pk"))
+        mine = self.visible(request, Account).filter(user__in=users)
         wallets = mine.values_list("pk", flat=True)[:_WALLETS_FOUND]
         found = Q(**{f"{self.wallet_field}__in": list(wallets)})
         for field in self.search_fields:
@@ -182,6 +186,7 @@ class TransferAdmin(ExportedRows, WalletRows):
                     "cause",
                     moment("created_at"),
                     "charged_request",
+                    "told",
                     link("reverses"),
                 )
             },
@@ -228,11 +233,16 @@ class TransferAdmin(ExportedRows, WalletRows):
             links.append(anchor(page_of(hold), "its hold"))
         return mark_safe(" · ".join(links))  # noqa: S308 (made of escaped parts)
 
+    @admin.display(description="events")
+    def told(self, transfer: Transfer) -> str | None:
+        """What was told about the request."""
+        return told_about(transfer.request_id) if transfer.request_id else None
+
     @admin.display(description="lots")
     def burnt(self, transfer: Transfer) -> str | None:
         """Which credits the amount went to or came from."""
         parts = [
-            format_html("{} of {}", money_html(amount), anchor(page_of(Lot(pk=lot)), f"lot …{str(lot)[-8:]}"))
+            format_html("{} · {}", money_html(amount), anchor(page_of(Lot(pk=lot)), f"lot …{str(lot)[-8:]}"))
             for lot, amount in transfer.lots
         ]
         return mark_safe("<br>".join(parts)) if parts else None  # noqa: S308 (made of escaped parts)

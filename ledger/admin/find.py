@@ -47,6 +47,7 @@ _BY_KEY: dict[str, tuple[tuple[type[Model], str], ...]] = {
         (Hold, "pk"),
         (Transfer, "request_id"),
         (ReconciliationItem, "hold"),
+        (Event, "request_id"),
     ),
     "hold": ((Hold, "pk"), (Transfer, "request_id")),
     "activity": ((Transfer, "pk"), (Transfer, "reverses")),

@@ -1,6 +1,12 @@
 """Requests to models: what became of each, and what it cost. Never what was said."""
 
+import uuid
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
 
 from config import ids
 from config.admin import ReadOnlyAdmin
@@ -8,7 +14,8 @@ from config.admin.columns import anchor, badge, full_id, link, list_of, moment, 
 from config.admin.exporting import ExportedRows, dollars
 from config.admin.filters import AutocompleteSelectFilter, ChoicesRadioFilter, MadeBetween
 from ledger.models import Hold, ProxyRequest, Transfer
-from paywalls.models import EndUser
+from paywalls.models import EndUser, Paywall
+from webhooks.models import Delivery, Event
 
 
 @admin.register(ProxyRequest)
@@ -79,6 +86,7 @@ class ProxyRequestAdmin(ExportedRows, ReadOnlyAdmin):
                     "user_page",
                     "transfers",
                     "hold",
+                    "events",
                 )
             },
         ),
@@ -136,3 +144,27 @@ class ProxyRequestAdmin(ExportedRows, ReadOnlyAdmin):
         """What was charged for it."""
         name = ids.public("request", request.pk)
         return anchor(list_of(Transfer, q=name), "Transfers of this request")
+
+    @admin.display(description="events")
+    def events(self, request: ProxyRequest) -> str:
+        """What was told about it, and to whom."""
+        return told_about(request.pk)
+
+    def search_words(
+        self, request: HttpRequest, queryset: QuerySet[Any], term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By paywall, because the index of users begins with it."""
+        if not term:
+            return queryset, False
+        paywalls = list(self.visible(request, Paywall).values_list("pk", flat=True))
+        return queryset.filter(paywall__in=paywalls, external_id=term), False
+
+
+def told_about(request_id: uuid.UUID) -> str:
+    """Links to the events about a request, and to their deliveries."""
+    name = ids.public("request", request_id)
+    return format_html(
+        "{} · {}",
+        anchor(list_of(Event, q=name), "Events of this request"),
+        anchor(list_of(Delivery, q=name), "Deliveries"),
+    )

@@ -189,8 +189,8 @@ CREATE TEMP TABLE demo_event ON COMMIT DROP AS
     FROM demo_charge s JOIN demo_user u ON u.n = s.user_n
     JOIN webhooks_subscription w ON w.paywall_id = u.paywall_id
     WHERE s.at > now() - interval '30 days';
-INSERT INTO webhooks_event (id, created_at, paywall_id, tenant_id, type, version, body)
-    SELECT e.id, e.at, e.paywall_id, %(tenant)s, 'paywall.usage.charge.created', '2024-05-01', convert_to(
+INSERT INTO webhooks_event (id, created_at, paywall_id, tenant_id, type, version, request_id, body)
+    SELECT e.id, e.at, e.paywall_id, %(tenant)s, 'paywall.usage.charge.created', '2024-05-01', e.request_id, convert_to(
         jsonb_build_object('id', 'evt_' || replace(e.id::text, '-', ''), 'type', 'paywall.usage.charge.created',
             'version', '2024-05-01', 'status', 'pending', 'createdAt', to_jsonb(e.at),
             'paywallId', 'pw_' || replace(e.paywall_id::text, '-', ''),

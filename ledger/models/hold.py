@@ -66,6 +66,10 @@ class Hold(Row):
         indexes = [
             models.Index(fields=["expires_at"], name="hold_open_deadline", condition=Q(state="open")),
             models.Index(fields=["account"], name="hold_open_account", condition=Q(state="open")),
+            # Not the open ones, which each request would write into it.
+            models.Index(
+                fields=["state", "id"], name="hold_uncharged", condition=Q(state__in=["released", "expired"])
+            ),
         ]
 
     @property

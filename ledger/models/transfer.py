@@ -81,6 +81,8 @@ class Transfer(Row):
             ),
             models.Index(fields=["reverses"], name="transfer_reverses", condition=Q(reverses__isnull=False)),
             models.Index(fields=["tenant", "-created_at"], name="transfer_tenant_date"),
+            # Nearly all are of usage: who looks for those finds them by date.
+            models.Index(fields=["kind", "id"], name="transfer_kind", condition=~Q(kind="usage")),
         ]
 
     def __str__(self) -> str:

@@ -65,6 +65,12 @@ class Delivery(Row):
             models.Index(fields=["subscription"], name="delivery_in_flight", condition=Q(state="in_flight")),
             models.Index(fields=["lease_until"], name="delivery_lease", condition=Q(state="in_flight")),
             models.Index(fields=["subscription", "-id"], name="delivery_of_subscription"),
+            # The few that ended without success, for who looks for them.
+            models.Index(
+                fields=["state", "id"],
+                name="delivery_failed",
+                condition=Q(state__in=["refused", "exhausted"]),
+            ),
         ]
 
     def __str__(self) -> str:
