@@ -88,6 +88,7 @@ UNFOLD: dict[str, Any] = {
                     _item("Keys", "key", "paywalls.paywallkey"),
                     _item("Providers", "hub", "paywalls.provider"),
                     _item("Models", "neurology", "paywalls.paywallmodel"),
+                    _item("Routes", "alt_route", "paywalls.route"),
                     _item("Playgrounds", "chat", "paywalls.playground"),
                     _item("End users", "group", "paywalls.enduser"),
                     _item("Teams", "groups", "paywalls.team"),

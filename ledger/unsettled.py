@@ -14,8 +14,9 @@ from typing import Any
 
 import orjson
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
-from ledger.errors import Refusal
+from ledger.errors import Contention, Refusal
 from ledger.operations import Capture, RequestEvent
 from ledger.requests import RequestFacts
 from ledger.services import settle
@@ -38,6 +39,8 @@ def keep(capture: Capture) -> None:
         "metadata": capture.metadata,
         "events": [{"type": event.type, "data": event.data} for event in capture.events],
         "request": capture.request._asdict() if capture.request else None,
+        # Encrypted, as the database would have it.
+        "answer": capture.answer,
     }
     folder().mkdir(parents=True, exist_ok=True)
     path = folder() / f"{capture.hold_id.hex}.json"
@@ -53,30 +56,42 @@ def keep(capture: Capture) -> None:
 def replay() -> tuple[int, list[str]]:
     """Post what waits; the number settled, and a line for each that can't be: those files stay.
 
-    Raises the database's errors and Contention where it is away or busy; what is left waits for the next time.
+    One that is refused, or whose wallet is busy, keeps no other waiting. Raises OperationalError or InterfaceError
+    where the database is away; what is left waits for the next time.
     """
     settled, refused = 0, []
     for path, record in _waiting():
         if record is None:
             refused.append(f"{path.name} can't be read")
             continue
-        hold = uuid.UUID(hex=record["hold"])
         try:
-            settle(
-                uuid.UUID(hex=record["wallet"]),
-                hold,
-                record["amount"],
-                metadata={**record["metadata"], "settled_late": True},
-                events=[RequestEvent(one["type"], hold, one["data"]) for one in record["events"]],
-                request=RequestFacts.read(record["request"]) if record.get("request") else None,
-            )
-        except Refusal as refusal:
-            refused.append(f"{path.name}: {refusal}")
-            continue
-        path.unlink()
-        settled += 1
-        log.warning("settled late: %s", hold)
+            _settle(record)
+        except Contention:
+            log.warning("%s waits: its wallet is busy", path.name)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as fault:
+            if not isinstance(fault, Refusal):
+                log.exception("%s could not be settled", path.name)
+            refused.append(f"{path.name}: {str(fault).strip() or type(fault).__name__}")
+        else:
+            path.unlink()
+            settled += 1
+            log.warning("settled late: %s", record["hold"])
     return settled, refused
+
+
+def _settle(record: dict[str, Any]) -> None:
+    hold = uuid.UUID(hex=record["hold"])
+    settle(
+        uuid.UUID(hex=record["wallet"]),
+        hold,
+        record["amount"],
+        metadata={**record["metadata"], "settled_late": True},
+        events=[RequestEvent(one["type"], hold, one["data"]) for one in record["events"]],
+        request=RequestFacts.read(record["request"]) if record.get("request") else None,
+        answer=record.get("answer", ""),
+    )
 
 
 def _waiting() -> Iterator[tuple[Path, dict[str, Any] | None]]:

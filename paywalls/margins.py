@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from config import money
-from paywalls.models import Paywall, PaywallModel
+from paywalls.models import Paywall, PaywallModel, Route
 from paywalls.pricing import WHOLE, Price
 
 
@@ -53,16 +53,19 @@ def of_model(model: PaywallModel, paywall: Paywall) -> list[Loss]:
 
     Have the models come with `routes__provider`.
     """
-    percent = markup(paywall)
-    price, cost = model.price(percent), model.cost()
-    found = losses(price, cost)
+    found = losses(model.price(markup(paywall)), model.cost())
     for route in model.routes.all():
-        own_price, own_cost = route.own_price(percent), route.own_cost()
-        if own_price or own_cost:
-            name = f"{route.provider.name} ({route.upstream_model})"
-            told = losses(own_price or price, own_cost or cost)
-            found += [replace(loss, route=name) for loss in told]
+        if route.price is not None or route.cost is not None:
+            found += of_route(route, paywall)
     return found
+
+
+def of_route(route: Route, paywall: Paywall) -> list[Loss]:
+    """The losses where a further route serves, at its own price and cost or else the model's."""
+    percent, model = markup(paywall), route.model
+    name = f"{route.provider.name} ({route.upstream_model})"
+    told = losses(route.own_price(percent) or model.price(percent), route.own_cost() or model.cost())
+    return [replace(loss, route=name) for loss in told]
 
 
 def warnings(models: Iterable[PaywallModel]) -> list[str]:

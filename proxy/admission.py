@@ -236,7 +236,8 @@ class Admission:
                 await events.blocked(snapshot, user, request_id, Case.AUTHORIZATION_REQUIRED)
                 return decisions.authorization_required(snapshot.voice, url)
             case SpendLimitReached():
-                await events.rate_limited(snapshot, user, request_id, refusal.limit, model.model_id)
+                if await self._gateway.counters.is_news(self._spend_key(refusal, model)):
+                    await events.rate_limited(snapshot, user, request_id, refusal.limit, model.model_id)
                 raise SpendLimited(snapshot, model, refusal)
             case InsufficientFunds(required=required, available=available):
                 url = await in_thread(_topup_url, user)
@@ -251,11 +252,18 @@ class Admission:
                 return decisions.insufficient_funds(snapshot.voice, url, required, available)
         raise refusal
 
+    def _spend_key(self, refusal: SpendLimitReached, model: ModelSnapshot) -> str:
+        """What names the limit and its user."""
+        whose = model.model_id if isinstance(refusal, ModelLimitReached) else type(refusal).__name__
+        user = self._user
+        limit = f"{refusal.period}\t{refusal.limit}"
+        return "\t".join((user.paywall_id.hex, user.external_id, "spend", whose, limit))
+
     async def _tell_over_limit(self, over: OverLimit) -> None:
         snapshot, request_id = self.snapshot, self._hold.request_id
         if isinstance(over, ModelNotAllowed):
             await events.blocked(snapshot, self._user, request_id, over.code)
-        elif self._gateway.counters.is_news(over.key):
+        elif await self._gateway.counters.is_news(over.key):
             await events.rate_limited(snapshot, self._user, request_id, over.limit, self._asked.model)
 
 

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import uuid
 from collections import deque
+from contextlib import suppress
 
 from django.db import InterfaceError, OperationalError
 
@@ -34,6 +35,7 @@ class Journal:
     def __init__(self) -> None:
         self._waiting: deque[RequestFacts] = deque(maxlen=MAX_WAITING)
         self._running: dict[uuid.UUID, Record] = {}
+        self._closing = asyncio.Event()
         self._runner = asyncio.create_task(self._run())
 
     def began(self, record: Record) -> None:
@@ -49,7 +51,8 @@ class Journal:
         self._waiting.append(facts)
 
     async def close(self) -> None:
-        self._runner.cancel()
+        # Not cancelled: the rows that are being written just now are in no queue.
+        self._closing.set()
         await asyncio.wait({self._runner})
         await self.flush()
 
@@ -77,8 +80,9 @@ class Journal:
                 log.error("the row of %s is lost: %s", ids.public("request", row.id), str(error).strip())
 
     async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
+        while not self._closing.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), FLUSH_SECONDS)
             self._note_long_ones()
             await self.flush()
 

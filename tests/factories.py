@@ -6,8 +6,8 @@ from typing import Any
 
 from config.money import NANO
 from ledger import services as ledger
-from paywalls import connections, services, signin
-from paywalls.models import Connection, EndUser, Paywall, PaywallModel, Provider, Tenant, WalletUser
+from paywalls import connections, routes, services, signin
+from paywalls.models import Connection, EndUser, Paywall, PaywallModel, Provider, Route, Tenant, WalletUser
 from paywalls.models.catalogue import SANDBOX_URL
 from paywalls.users import UserRef
 
@@ -49,6 +49,12 @@ def make_model(
     return services.create_model(
         paywall, provider=provider or make_provider(paywall), **{**defaults, **settings}
     )
+
+
+def make_route(model: PaywallModel, provider: Provider | None = None, **settings: Any) -> Route:
+    """A fallback of the model, by another provider unless one is given."""
+    provider = provider or make_provider(model.paywall, base_url="https://fallback.test/v1")
+    return routes.create_route(model, provider=provider, **{"upstream_model": "spare", **settings})
 
 
 def make_user(paywall: Paywall | None = None, external_id: str = "alice") -> EndUser:

@@ -70,6 +70,7 @@ from tests.factories import (
     make_model,
     make_paywall,
     make_provider,
+    make_route,
     make_tenant,
     make_wallet_user,
 )
@@ -96,6 +97,7 @@ def world() -> SimpleNamespace:
     paywall = make_paywall(make_tenant(name="Acme"), name="Acme Chat", trial_credit=NANO // 20)
     provider = make_provider(paywall, name="openai", base_url="https://api.openai.com/v1", api_key=PLAIN)
     model = make_model(paywall, provider, model_id="gpt", upstream_model="gpt")
+    make_route(model, provider)
     webhooks.create(paywall.pk, url="https://example.com/hook", events=["paywall.balance.trial.granted"])
     key = keys.find(keys.issue_key(paywall))
     user, hold = spend(paywall, "alice")
@@ -238,7 +240,8 @@ def test_a_longer_list_takes_no_more_queries(
     few = queries()
     for name in ("bob", "carol", "dave"):
         paywall = make_paywall()
-        make_model(paywall)
+        # Its margin is told of each of its routes.
+        make_route(make_model(paywall, prompt_cost=1, completion_cost=1))
         keys.issue_key(paywall)
         user, _ = spend(paywall, name)
         TopUpLink.objects.create(user=user, expires_at=timezone.now())
@@ -491,6 +494,7 @@ def model_form(seller: Provider, **changes: Any) -> dict[str, Any]:
         "max_output_tokens": "4096",
         "priority": "0",
         "weight": "1",
+        **inlines("routes"),
         **changes,
     }
 

@@ -1,5 +1,6 @@
 """The main job, as its users live it: the official client, real servers, real money rules."""
 
+import json
 import re
 import time
 
@@ -7,7 +8,7 @@ import httpx
 import openai
 import pytest
 
-from tests.fake_upstream import USAGE, FakeUpstream
+from tests.fake_upstream import USAGE, FakeUpstream, completion
 from tests.installation import Installation
 from tests.story import HELLO, assert_books_sum, balance, charges, document, pay
 
@@ -84,11 +85,30 @@ class TestTheMainJob:
 class TestWhatIsForwarded:
     def test_all_as_it_came_but_for_model_limit_and_usage(self, installation):
         with FakeUpstream() as upstream:
-            site = installation(document(upstream, max_output_tokens=50))
+            site = installation(document(upstream, trial="1", max_output_tokens=50))
             tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
-            body = {"messages": HELLO, "tools": tools, "seed": 7, "never_heard_of": {"x": [1.5, None, "é"]}}
-            client = site.client(default_headers={"x-paywall-user": "alice"})
-            client.chat.completions.create(model="fake/model", extra_body=body, messages=HELLO)
+            schema = {"name": "s", "strict": True, "schema": {"type": "object", "properties": {}}}
+            picture = {"type": "image_url", "image_url": {"url": "https://x.test/a.png", "detail": "low"}}
+            body = {
+                "messages": [{"role": "user", "content": [{"type": "text", "text": "What?"}, picture]}],
+                "tools": tools,
+                "tool_choice": "auto",
+                "parallel_tool_calls": False,
+                "response_format": {"type": "json_schema", "json_schema": schema},
+                "n": 2,
+                "logprobs": True,
+                "top_logprobs": 3,
+                "seed": 7,
+                "never_heard_of": {"x": [1.5, None, "é"]},
+            }
+            answer = json.dumps({**completion(), "never_heard_of": {"x": 1.50}}, indent=3).encode()
+            upstream.answers(answer)
+            got = httpx.post(
+                f"{site.url()}/v1/chat/completions",
+                json={**body, "model": "fake/model", "paywall": {"decision": "ours"}},
+                headers={"authorization": f"Bearer {site.key}", "x-paywall-user": "alice"},
+            )
+            assert (got.status_code, got.content) == (200, answer)
             seen = upstream.requests[-1]
             assert seen.body == {**body, "model": "up", "max_tokens": 50}
             assert seen.headers["Authorization"] == "Bearer sk-provider"

@@ -433,6 +433,25 @@ class TestOneRequest:
 
     def test_a_flood_of_refusals_is_news_once(self):
         async def ask(counters):
-            return [counters.is_news("alice\trequests") for _ in range(3)] + [counters.is_news("bob")]
+            return [await counters.is_news(key) for key in ("alice", "alice", "alice", "bob")]
 
         assert with_counters(ask) == [True, False, False, True]
+
+    def test_of_two_processes_one_tells_it(self, server, redis):
+        async def ask(counters):
+            return [await counters.is_news(key) for key in ("alice", "alice", "bob")]
+
+        assert with_counters(ask, server.url) == [True, False, True]
+        assert with_counters(ask, server.url) == [False] * 3
+        assert 59_000 < redis.pttl("tollgate:limits:alice\ttold") <= 60_000
+        redis.flushall()
+        assert with_counters(ask, server.url) == [True, False, True], "a minute later it is news again"
+
+    def test_what_redis_does_not_know_is_told(self, server, redis, monkeypatch):
+        monkeypatch.setattr(redis_counters, "TIMEOUT", 0.05)
+
+        async def ask(counters):
+            redis.client_pause(300, all=True)
+            return [await counters.is_news("alice") for _ in range(2)]
+
+        assert with_counters(ask, server.url) == [True, False]

@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from config import ids
 from ledger import reconciliation, services, tasks, unsettled
-from ledger.errors import HoldNotOpen
-from ledger.models import Account, Hold, OperatorAlert, ReconciliationItem, Transfer
-from ledger.operations import Capture, PlaceHold, RequestEvent
+from ledger.errors import Contention, HoldNotOpen
+from ledger.models import Account, Hold, OperatorAlert, ReconciliationItem, RequestKey, Transfer
+from ledger.operations import Capture, Claim, PlaceHold, RequestEvent
 from ledger.posting import post_one
 from ledger.verification import verify
 from paywalls.users import UserRef
@@ -129,6 +130,55 @@ class TestTheSpool:
         assert len(list(spool.iterdir())) == 2
         with pytest.raises(HoldNotOpen):
             services.settle(lost.hold.account_id, hold_id, 5)
+
+    def test_what_the_database_refuses_keeps_no_other_waiting(self, lost, spool):
+        hold_id = ids.new()
+        post_one(PlaceHold(lost.hold.account_id, hold_id, 5, 60))
+        poison = replace(settlement(lost, 30), metadata={"model": "a zero byte: \x00"})
+        unsettled.keep(poison)
+        (spool / f"{lost.hold_id.hex}.json").rename(spool / "0-first.json")
+        (spool / "1-old.json").write_text('{"of": "another version"}')
+        unsettled.keep(Capture(lost.hold.account_id, hold_id, 5, "usage:x"))
+        assert tasks.replay_unsettled() == 1
+        assert Hold.objects.get(pk=hold_id).state == "captured"
+        assert sorted(path.name for path in spool.iterdir()) == ["0-first.json", "1-old.json"]
+        assert "0-first.json" in OperatorAlert.objects.get().text
+
+    def test_a_wallet_that_is_busy_keeps_no_other_waiting_and_is_no_fault(self, lost, spool, monkeypatch):
+        unsettled.keep(settlement(lost, 30))
+        (spool / f"{lost.hold_id.hex}.json").rename(spool / "0-first.json")
+        unsettled.keep(settlement(lost, 30))
+        settle, asked = unsettled.settle, []
+
+        def busy(*args, **more):
+            asked.append(args)
+            if len(asked) == 1:
+                raise Contention("the wallet stayed busy")
+            return settle(*args, **more)
+
+        monkeypatch.setattr(unsettled, "settle", busy)
+        assert unsettled.replay() == (1, [])
+        assert [path.name for path in spool.iterdir()] == ["0-first.json"]
+
+    def test_while_the_database_is_away_all_wait(self, lost, spool, monkeypatch):
+        def away(*args, **more):
+            raise OperationalError("the connection is lost")
+
+        unsettled.keep(settlement(lost, 30))
+        monkeypatch.setattr(unsettled, "settle", away)
+        with pytest.raises(OperationalError):
+            unsettled.replay()
+        monkeypatch.undo()
+        assert len(list(spool.iterdir())) == 1
+
+    def test_a_kept_answer_is_there_for_a_retry(self, lost, spool):
+        alice = lost.hold.account.user
+        claim = Claim(alice.paywall_id, alice.external_id, "digest", "fingerprint")
+        hold_id = ids.new()
+        post_one(PlaceHold(lost.hold.account_id, hold_id, 5, 60, claim=claim))
+        unsettled.keep(Capture(lost.hold.account_id, hold_id, 5, "usage:x", answer="encrypted"))
+        assert tasks.replay_unsettled() == 1
+        assert RequestKey.objects.get(pk=hold_id).answer == "encrypted"
 
     def test_a_draft_that_was_never_finished_is_no_settlement(self, lost, spool):
         spool.mkdir()

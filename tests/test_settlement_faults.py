@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import threading
 import uuid
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -228,6 +229,29 @@ async def test_what_can_never_be_written_piles_up_nowhere(written, monkeypatch):
         for _ in range(50):
             journal.add(row())
         await until(lambda: not journal._waiting)
+
+
+@on_a_loop
+async def test_what_is_being_written_when_the_server_stops_is_written(written, monkeypatch):
+    begun, stopping = threading.Event(), threading.Event()
+
+    def note(rows):
+        begun.set()
+        if not stopping.is_set():
+            stopping.wait(10)
+            raise OperationalError("the first try is lost")
+        written.extend(rows)
+
+    monkeypatch.setattr(requests, "note", note)
+    journal, rows = Journal(), [row(), row()]
+    for one in rows:
+        journal.add(one)
+    await until(begun.is_set)
+    closing = asyncio.create_task(journal.close())
+    await asyncio.sleep(0)
+    stopping.set()
+    await closing
+    assert written == rows
 
 
 @pytest.mark.django_db

@@ -154,7 +154,7 @@ _USAGE = [
     ),
     EventType(
         "paywall.usage.rate.limited",
-        "A limit refused a request.",
+        "A limit refused a request; told once a minute for each user and limit.",
         {"limit": 1000, "date": "2026-05-01", **_MODEL, **_USER},
     ),
     EventType(

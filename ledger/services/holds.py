@@ -58,13 +58,18 @@ def settle(
     metadata: dict[str, Any] | None = None,
     events: Sequence[RequestEvent] = (),
     request: RequestFacts | None = None,
+    answer: str = "",
 ) -> Resolved:
     """Charge a request of the gateway whose settlement comes late: its hold may have expired by now.
 
+    `answer` (encrypted) is kept for a retry, as Capture has it.
+
     Once: what was settled before is answered again. Raises HoldNotOpen where it was released.
     """
-    source = f"usage:{hold_id.hex}"
-    done = post_one(Capture(wallet, hold_id, amount, source, metadata or {}, tuple(events), request=request))
+    source, told = f"usage:{hold_id.hex}", tuple(events)
+    done = post_one(
+        Capture(wallet, hold_id, amount, source, metadata or {}, told, request=request, answer=answer)
+    )
     assert isinstance(done, Resolved)
     return done
 

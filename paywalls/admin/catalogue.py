@@ -4,8 +4,10 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.forms import ModelChoiceField, MultipleChoiceField
+from django.forms import MultipleChoiceField
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from config.admin import SettingsAdmin, action, display
@@ -16,6 +18,7 @@ from paywalls import rules, services
 from paywalls.admin import pricetable
 from paywalls.admin.limits import LABELS, ON_THIS_MODEL, SpendLimitsForm
 from paywalls.admin.prices import FIELDSETS, MARGINS, PriceForm, look_up, margin, warn
+from paywalls.admin.routes import ProviderChoice, RoutesOfModel
 from paywalls.models import Paywall, PaywallModel, Provider
 from paywalls.models.limits import RATES, SPEND
 from paywalls.prices import COSTS, PRICES
@@ -118,13 +121,6 @@ class ProviderAdmin(SettingsAdmin):
         return ("paywall", key_state, moment("created_at")) if obj else ()
 
 
-class ProviderChoice(ModelChoiceField):
-    """Providers by name and paywall: two paywalls' providers may be namesakes."""
-
-    def label_from_instance(self, obj: Any) -> str:
-        return f"{obj.name} ({obj.paywall})"
-
-
 class ModelForm(PriceForm, SpendLimitsForm):
     rules = rules.MODEL
 
@@ -198,14 +194,24 @@ class ModelAdmin(SettingsAdmin):
             {
                 "fields": ("priority", "weight"),
                 "classes": ["tab"],
-                "description": "Its place among the model's routes; further ones come from `manage.py apply`.",
+                "description": "Its place among the model's routes; the further ones have pages of their own.",
             },
         ),
         ON_THIS_MODEL,
     )
 
+    inlines = (RoutesOfModel,)
     actions = ("look_up",)
     actions_list = ("price_table",)
+    actions_detail = ("add_route",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With the routes, by which a model may be sold below its cost."""
+        return super().get_queryset(request).prefetch_related("routes__provider")
+
+    @action(description="Add a route", icon="add", permissions=["prices"])
+    def add_route(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return redirect(reverse("admin:paywalls_route_add", query={"model": object_id}))
 
     @action(description="Edit prices", icon="table_edit", permissions=["prices"])
     def price_table(self, request: HttpRequest) -> HttpResponse:

@@ -16,7 +16,7 @@ from paywalls.configuration import InvalidDocument, load
 from paywalls.configuration.faults import Faults
 from paywalls.configuration.prices import read_tiers
 from paywalls.configuration.sections import Section
-from paywalls.models import PaywallModel
+from paywalls.models import PaywallModel, Route
 
 _AS_PROMPT = "US dollars per million tokens; empty: as the prompt."
 
@@ -133,10 +133,17 @@ MARGINS = {"below cost": "danger", "above cost": "success", "cost unknown": "inf
 
 
 def margin(model: PaywallModel) -> str:
-    """Whether anything is sold for less than it costs."""
-    if model.cost() is None:
+    """Whether anything is sold for less than it costs, by whichever route."""
+    if margins.of_model(model, model.paywall):
+        return "below cost"
+    return "cost unknown" if model.cost() is None else "above cost"
+
+
+def margin_of_route(route: Route) -> str:
+    """The same where a further route serves."""
+    if (route.own_cost() or route.model.cost()) is None:
         return "cost unknown"
-    return "below cost" if margins.of_model(model, model.paywall) else "above cost"
+    return "below cost" if margins.of_route(route, route.model.paywall) else "above cost"
 
 
 def warn(page: ModelAdmin, request: HttpRequest, model: PaywallModel) -> None:

@@ -79,9 +79,8 @@ def edit(page: ModelAdmin, request: HttpRequest, paywalls: QuerySet[Paywall]) ->
     wanted = request.GET.get("paywall", "")
     paywall = next((row for row in choices if str(row.pk) == wanted), choices[0] if choices else None)
     words = request.GET.get("q", "").strip()
-    models = PaywallModel.objects.select_related("paywall", "provider").filter(
-        paywall=paywall, model_id__icontains=words
-    )
+    known = PaywallModel.objects.select_related("paywall", "provider").prefetch_related("routes__provider")
+    models = known.filter(paywall=paywall, model_id__icontains=words)
     shown = Paginator(models.order_by("model_id"), PER_PAGE).get_page(request.GET.get("p"))
     forms = [RowForm(request.POST or None, instance=model, prefix=model.pk.hex) for model in shown]
     if request.method == "POST" and all(form.is_valid() for form in forms):

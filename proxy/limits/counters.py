@@ -28,8 +28,16 @@ class Counters:
         """For operators: "ok", or "local" where Redis should count and is away."""
         return "local" if self.shared and self.shared.away else "ok"
 
-    def is_news(self, key: str) -> bool:
-        """Whether this was last said a minute ago or more: a client that hammers must not make a flood of events."""
+    async def is_news(self, key: str) -> bool:
+        """Whether this was last said a minute ago or more: a client that hammers must not make a flood of events.
+
+        By any process, where Redis answers; one asks it once a minute for each key.
+        """
+        if not self._is_news_here(key):
+            return False
+        return self.shared is None or self.shared.away or await self.shared.is_news(key)
+
+    def _is_news_here(self, key: str) -> bool:
         now = time.monotonic()
         if now < self._told.get(key, 0.0):
             return False

@@ -105,6 +105,15 @@ class RedisCounters(RedisStorage):
             _Command(scripts.GIVE_BACK, [*keys, *slots], [_ms(WINDOW), given.lease, age, *differences])
         )
 
+    async def is_news(self, key: str) -> bool:
+        """Whether no process has said so in the last minute; also where Redis doesn't know."""
+        told = self.bridge.prefixed_key(f"{key}\ttold")
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                return bool(await self._client.set(told, 1, nx=True, px=_ms(WINDOW)))
+        except (RedisError, OSError, TimeoutError):
+            return True
+
     async def close(self) -> None:
         """Send what is waiting, then disconnect."""
         self._closing = True

@@ -9,7 +9,7 @@ import orjson
 
 from config.errors import ApiError
 from paywalls.usage import Usage
-from proxy import tokens
+from proxy import marker, tokens
 from proxy.decisions import Decision
 from proxy.snapshot import ModelSnapshot, ProviderSnapshot
 
@@ -42,8 +42,11 @@ class ModelRequest:
         return min(self.limit or model.max_output_tokens, model.max_output_tokens)
 
     def forwarded(self, model: ModelSnapshot) -> dict[str, Any]:
-        """The body for the provider: all as it came, but for the model's id and what metering needs."""
-        return {**self.body, "model": model.upstream_model, **self.surface.changed(self, model)}
+        """The body for the provider: all as it came, but for the model's id, what metering needs, and what is ours."""
+        changed = {**self.body, "model": model.upstream_model, **self.surface.changed(self, model)}
+        # Of somebody who sends our own answer back.
+        changed.pop(marker.NAME, None)
+        return changed
 
 
 class StreamReader(ABC):
