@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from config import money
 from paywalls import services
-from paywalls.models import Paywall, Tenant
+from paywalls.models import Paywall, PaywallModel, Tenant
 from webhooks import services as webhooks
 
 EMAIL = "demo@northwind.example"
@@ -13,12 +13,14 @@ EMAIL = "demo@northwind.example"
 
 @dataclass(frozen=True, slots=True)
 class Sold:
-    """A model with its prices (US dollars a million tokens) and the share of a paywall's requests that ask for it."""
+    """A model with prices and costs (US dollars a million tokens), and the share of the requests that ask for it."""
 
     model_id: str
     prompt: str
     completion: str
     share: int
+    prompt_cost: str
+    completion_cost: str
 
     @property
     def provider(self) -> str:
@@ -26,11 +28,11 @@ class Sold:
         return self.model_id.partition("/")[0]
 
 
-SMALL = Sold("openai/gpt-5-mini", "0.40", "3.00", 50)
-LARGE = Sold("openai/gpt-5", "2.00", "14.00", 20)
-SONNET = Sold("anthropic/claude-sonnet-4-5", "4.00", "20.00", 25)
-HAIKU = Sold("anthropic/claude-haiku-4-5", "1.20", "6.50", 45)
-FLASH = Sold("google/gemini-2.5-flash", "0.40", "3.20", 30)
+SMALL = Sold("openai/gpt-5-mini", "0.40", "3.00", 50, "0.25", "2.00")
+LARGE = Sold("openai/gpt-5", "2.00", "14.00", 20, "1.25", "10.00")
+SONNET = Sold("anthropic/claude-sonnet-4-5", "4.00", "20.00", 25, "3.00", "15.00")
+HAIKU = Sold("anthropic/claude-haiku-4-5", "1.20", "6.50", 45, "1.00", "5.00")
+FLASH = Sold("google/gemini-2.5-flash", "0.40", "3.20", 30, "0.30", "2.50")
 
 PAYWALLS = {
     "Support desk": (SMALL, HAIKU, FLASH),
@@ -61,6 +63,9 @@ def _paywall(tenant: Tenant, name: str, sold: tuple[Sold, ...]) -> Paywall:
             upstream_model=model.model_id.partition("/")[2],
             prompt_price=money.parse(model.prompt),
             completion_price=money.parse(model.completion),
+            prompt_cost=money.parse(model.prompt_cost),
+            completion_cost=money.parse(model.completion_cost),
+            cost_source=PaywallModel.CostSource.OPERATOR.value,
         )
     slug = name.lower().replace(" ", "-")
     webhooks.create(

@@ -37,14 +37,15 @@ from config.money import NANO
 from ledger import services
 from ledger.demo import catalogue
 from ledger.models import Transfer
-from paywalls import invitations, playgrounds
-from paywalls.models import EndUser, Paywall, Tenant
+from paywalls import audit, invitations, keys, playgrounds
+from paywalls.models import AuditEntry, Tenant
 from paywalls.roles import Role
 from paywalls.users import UserRef
 from webhooks.models import Delivery
 
 User.objects.create_superuser("operator", "operator@example.com", "{PASSWORD}")
 tenant = Tenant.objects.get(email=catalogue.EMAIL)
+audit.begin(audit.Actor(AuditEntry.Actor.OPERATOR, "operator", "203.0.113.7"))
 for name, role in (("dana", Role.DEVELOPER), ("finn", Role.FINANCE), ("sue", Role.SUPPORT)):
     invitations.invite(tenant, f"{{name}}@example.com", role)
 charge = Transfer.objects.filter(tenant=tenant, kind="usage").select_related("wallet__user").order_by("-amount").first()
@@ -52,6 +53,8 @@ user = charge.wallet.user
 paywall = user.paywall
 services.grant(UserRef(paywall.pk, user.external_id), 5 * NANO, source="picture", metadata={{"reason": "welcome"}})
 playground = playgrounds.configure(paywall, is_on=True)
+keys.issue_key(paywall)
+audit.end()
 failed = Delivery.objects.exclude(state="succeeded").order_by("-pk").first() or Delivery.objects.order_by("-pk").first()
 
 def page(name, *args):
