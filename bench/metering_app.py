@@ -36,22 +36,24 @@ def insert(body):
     import uuid
 
     import orjson
-    from django.db import connection, transaction
+    from django.db import transaction
 
     from config import ids
     from ledger.metering.statements import insert_events
+    from ledger.posting import cursor_of_batches
 
     tenant = uuid.UUID(os.environ["BENCH_TENANT"])
+    events = orjson.loads(body)["events"]
     rows = [
         (
-            ids.new(), tenant, tenant, None, None, uuid.UUID(one["event_id"]), None, tenant, one["timestamp"],
-            one["event_type"], one["feature_id"], one["provider"], one["model"], one["input_tokens"], 0, 0,
-            one["output_tokens"], 0, "", "", "", 0, "{}", "free", 0, 0, None,
+            key, tenant, None, None, one["event_id"], None, one["timestamp"], one["event_type"], one["feature_id"],
+            one["provider"], one["model"], one["input_tokens"], 0, 0, one["output_tokens"], 0, "", "", "", 0, "{}",
+            "free", 0, 0, None,
         )
-        for one in orjson.loads(body)["events"]
+        for key, one in zip(ids.many(len(events)), events, strict=True)
     ]  # fmt: skip
-    statement = insert_events(rows)
-    with transaction.atomic(), connection.cursor() as cursor:
+    statement = insert_events(tenant, ids.new(), rows)
+    with transaction.atomic(), cursor_of_batches() as cursor:
         cursor.execute(statement.text, statement.params)
 
 

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
@@ -29,6 +30,9 @@ def array(values: Iterable[Any]) -> str:
     time.
     """
     values = list(values)
+    if len(values) > 1 and values[0] is values[-1] and len(set(map(id, values))) == 1:
+        # What a whole batch has in common is written once.
+        return f"{{{','.join([array(values[:1])[1:-1]] * len(values))}}}"
     kinds = set(map(type, values))
     # Columns of one type, as nearly all are, are joined without a look at each element.
     if len(kinds) == 1 and (whole := _COLUMNS.get(kinds.pop())):
@@ -70,5 +74,6 @@ _COLUMNS: dict[type, Callable[[list[Any]], str]] = {
     str: _texts,
     uuid.UUID: _uuids,
     int: lambda values: f"{{{','.join(map(str, values))}}}",
+    datetime: lambda values: '{"' + '","'.join(map(str, values)) + '"}',
     type(None): lambda values: f"{{{','.join(['NULL'] * len(values))}}}",
 }

@@ -10,7 +10,7 @@ import orjson
 from django.conf import settings
 
 from config import ids
-from ledger import book, corrections, splits
+from ledger import book, burning, corrections, splits
 from ledger.errors import (
     AnotherTenant,
     Blocked,
@@ -27,6 +27,7 @@ from ledger.lots import Lot
 from ledger.models import Account, Hold, Transfer
 from ledger.models.modelspend import key_of
 from ledger.operations import (
+    Burns,
     Capture,
     Claim,
     Configure,
@@ -108,6 +109,8 @@ class Batch:
                 return self._release(wallet, op)
             case Sweep():
                 return self._sweep(wallet, op)
+            case Burns():
+                return burning.burn(self._state, wallet, op, self._keep)
             case _:
                 return self._replayed(wallet, op) or self._moved(wallet, op, connection)
 

@@ -6,13 +6,13 @@ reference, and `posting.py` drives them against PostgreSQL. How lots burn is in 
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from config.money import NANO
 from ledger import lots as burning
-from ledger.errors import BalanceTooLarge, HoldNotOpen, InsufficientFunds
+from ledger.errors import BalanceTooLarge, HoldNotOpen, InsufficientFunds, Refusal
 from ledger.lots import GRANTED, PAID, TRIAL, Lot, Parts
 from ledger.windows import NO_LIMITS, UNUSED, Limits, Windows
 
@@ -20,6 +20,7 @@ __all__ = ["GRANTED", "PAID", "TRIAL", "Lot"]  # the book's words, wherever they
 
 # The most that a wallet may own: a billion dollars, an eighth of what a BIGINT of nano-dollars can hold.
 MAX_BALANCE = 1_000_000_000 * NANO
+OWES_TOO_MUCH = f"a wallet owes at most {MAX_BALANCE // NANO} USD"
 
 OPEN, CAPTURED, RELEASED, EXPIRED = "open", "captured", "released", "expired"
 
@@ -173,9 +174,44 @@ def owe(account: Account, amount: int, now: datetime) -> Change:
     """Take `amount` at once, covered or not: the rest becomes debt. Raises BalanceTooLarge where that is absurd."""
     account, expired = expire_lots(account, now)
     if account.posted - amount < -MAX_BALANCE:
-        raise BalanceTooLarge(f"a wallet owes at most {MAX_BALANCE // NANO} USD")
+        raise BalanceTooLarge(OWES_TOO_MUCH)
     account, taken = take(account, amount)
     return Change(account, (*expired, *taken))
+
+
+def burn_each(
+    account: Account, amounts: Iterable[int], now: datetime, *, overdraw: bool
+) -> tuple[Change, list[Movement | Refusal]]:
+    """`owe` (or `debit`, where it may not `overdraw`) each amount in turn: the movement or the refusal of each.
+
+    The change holds the account after all of them, and only what expired before the first.
+    """
+    account, expired = expire_lots(account, now)
+    posted, version, lots = account.posted, account.version, list(account.lots)
+    first, left = 0, lots[0].remaining if lots else 0
+    each: list[Movement | Refusal] = []
+    for amount in amounts:
+        if not overdraw and amount > posted - account.held:
+            each.append(InsufficientFunds(amount, posted - account.held))
+            continue
+        if posted - amount < -MAX_BALANCE:
+            each.append(BalanceTooLarge(OWES_TOO_MUCH))
+            continue
+        parts, rest = [], amount
+        while rest and first < len(lots):
+            part = min(rest, left)
+            parts.append((lots[first].id, -part))
+            rest, left = rest - part, left - part
+            if not left:
+                first += 1
+                left = lots[first].remaining if first < len(lots) else 0
+        version += 1
+        each.append(Movement(-amount, posted, version, tuple(parts)))
+        posted -= amount
+    live = lots[first:]
+    if live and live[0].remaining != left:
+        live[0] = replace(live[0], remaining=left)
+    return Change(replace(account, posted=posted, version=version, lots=tuple(live)), expired), each
 
 
 def charge(account: Account, amount: int, now: datetime, limits: Limits = NO_LIMITS) -> Change:

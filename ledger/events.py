@@ -16,6 +16,10 @@ from config.sql import Statement, Work
 from ledger.errors import InsufficientFunds
 from ledger.models import Account, Transfer
 from ledger.operations import (
+    Burn,
+    Burned,
+    BurnedAll,
+    Burns,
     Capture,
     Credit,
     Debit,
@@ -120,6 +124,8 @@ def _is_news(op: Operation, outcome: Outcome) -> bool:
             return True
         case Credit() | Debit(), Receipt(replayed=False):
             return True
+        case Burns(), BurnedAll():
+            return op.watched and bool(op.burns)
         case Capture(), Resolved(replayed=False):
             return op.watched or bool(op.events)
         case ((PlaceHold() | Release()), (Held(replayed=False) | Resolved(replayed=False))):
@@ -134,7 +140,17 @@ def _drafts(op: Operation, outcome: Outcome, owner: Owner, fees: Mapping[uuid.UU
         case Debit(kind=Transfer.Kind.CHARGE), Receipt():
             yield from _charged(outcome.transfer_id, op.amount, op.source, owner, fees)
         case Debit(kind=Transfer.Kind.BURN), Receipt():
-            yield from _burned(op, outcome, owner)
+            said = op.metadata
+            burn = Burn("", "", op.amount, said["model"], said["prompt_tokens"], said["completion_tokens"])
+            yield from _burned(burn, outcome.transfer_id, outcome.balance_before, owner)
+        case Burns(), BurnedAll():
+            for burn, burned in zip(op.burns, outcome.each, strict=True):
+                match burned:
+                    case Burned():
+                        key = uuid.UUID(hex=burn.transfer)
+                        yield from _burned(burn, key, burned.balance_before, owner)
+                    case InsufficientFunds():
+                        yield _depleted_by_report(owner, burned.required, burned.available)
         case Debit(kind=Transfer.Kind.BURN), InsufficientFunds():
             yield _depleted_by_report(owner, outcome.required, outcome.available)
         case Debit(), InsufficientFunds():
@@ -197,19 +213,19 @@ def _refused(op: Debit, refusal: InsufficientFunds, owner: Owner) -> Iterator[Dr
     yield depleted(owner.public_id, owner.external_id, refusal.required, refusal.available, drafts.API)
 
 
-def _burned(op: Debit, receipt: Receipt, owner: Owner) -> Iterator[Draft]:
+def _burned(burn: Burn, transfer_id: uuid.UUID, before: int, owner: Owner) -> Iterator[Draft]:
     """Reported usage; where it brought the wallet into debt that is told as well, once."""
     data = {
         "walletUserId": owner.public_id,
-        "activityId": ids.public("activity", receipt.transfer_id),
-        "model": op.metadata.get("model"),
-        "promptTokens": op.metadata.get("prompt_tokens"),
-        "completionTokens": op.metadata.get("completion_tokens"),
-        "cost": number(op.amount),
+        "activityId": ids.public("activity", transfer_id),
+        "model": burn.model,
+        "promptTokens": burn.prompt_tokens,
+        "completionTokens": burn.completion_tokens,
+        "cost": number(burn.amount),
     }
     yield Draft("paywall.usage.charge.created", data, _user(owner), drafts.API)
-    if receipt.balance_after < 0 <= receipt.balance_before:
-        yield _depleted_by_report(owner, op.amount, receipt.balance_before)
+    if before - burn.amount < 0 <= before:
+        yield _depleted_by_report(owner, burn.amount, before)
 
 
 def _depleted_by_report(owner: Owner, required: int, available: int) -> Draft:

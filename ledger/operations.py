@@ -1,10 +1,10 @@
 """What `posting` can be asked to do, and what it answers. Amounts are nano-dollars."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger import book
 from ledger.errors import Refusal
@@ -234,9 +234,47 @@ class Configure:
     low_balance: int | None
 
 
+class Burn(NamedTuple):
+    """Usage that costs `amount` nano-dollars.
+
+    `row` is the hex of its event's key, of which its source is made, `transfer` that of the key of its debit.
+    """
+
+    row: str
+    transfer: str
+    amount: int
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the transfer keeps of it."""
+        return {
+            "event": self.row,
+            "model": self.model,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Burns:
+    """Usage of one wallet, burned in order: each a debit of kind "burn" by itself, which stands or is refused.
+
+    For events that are new in this very transaction, so that their sources can't be known. `overdraw` is as in Debit,
+    `watched` as in Capture. It is about any number of events, also none.
+    """
+
+    wallet: uuid.UUID | UserRef
+    burns: Sequence[Burn]
+    overdraw: bool = False
+    watched: bool = True
+
+
 # Each of these is one transfer by `source` (a move is two), and is answered by a receipt.
 Sourced = Credit | Debit | Earn | Refund | Reverse | Move
-Operation = OpenWallet | PlaceHold | Capture | Release | Sweep | Expire | Configure | Sourced
+Operation = OpenWallet | PlaceHold | Capture | Release | Sweep | Expire | Configure | Burns | Sourced
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,4 +330,20 @@ class Receipt:
     replayed: bool = False
 
 
-Outcome = Opened | Held | Resolved | Receipt | Refusal
+class Burned(NamedTuple):
+    """A debit of `Burns` that stands."""
+
+    balance_before: int
+
+
+@dataclass(frozen=True, slots=True)
+class BurnedAll:
+    """What became of each of the `Burns`, in order; whose wallet it is (None: not a user's, not a team's)."""
+
+    account_id: uuid.UUID
+    user_id: uuid.UUID | None
+    team_id: uuid.UUID | None
+    each: Sequence[Burned | Refusal]
+
+
+Outcome = Opened | Held | Resolved | Receipt | BurnedAll | Refusal

@@ -18,6 +18,8 @@ from dataclasses import replace
 from typing import Any, TypeGuard
 
 from django.db import DatabaseError, connection, transaction
+from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db.backends.utils import CursorWrapper
 
 from config.sql import Rows, Work
 from ledger import events, statements
@@ -25,6 +27,7 @@ from ledger.batch import Batch
 from ledger.errors import Contention, NotConnected, Refusal, UnknownPaywall
 from ledger.models.modelspend import key_of
 from ledger.operations import (
+    Burns,
     Capture,
     Expire,
     Move,
@@ -210,7 +213,7 @@ def _read(
     burning = payees | {
         account_id
         for op, account_id in zip(operations, account_ids, strict=True)
-        if account_id is not None and isinstance(op, Capture | Expire | Sourced)
+        if account_id is not None and isinstance(op, Capture | Expire | Burns | Sourced)
     }
     plan = {
         "accounts": statements.lock_accounts(ids),
@@ -258,9 +261,21 @@ def _model_spends_of(
             yield op.model_spend
 
 
+def cursor_of_batches() -> CursorWrapper:
+    """A cursor of Django's connection that leaves it to the server to put values into statements.
+
+    Django's own writes them into the text: at a thousand rows that is most of a megabyte to quote, and to parse again.
+    """
+    connection.ensure_connection()
+    cursor: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]  # psycopg's own
+    return (
+        connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
+    )
+
+
 def _drive(work: Work) -> Any:
     """Run the steps on Django's connection."""
-    with connection.cursor() as cursor:
+    with cursor_of_batches() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
         answers: list[Rows] | None = None
         while True:

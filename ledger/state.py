@@ -37,6 +37,8 @@ class WalletState:
     is_low: bool
     # Whether its owner is blocked.
     blocked: bool
+    user_id: uuid.UUID | None
+    team_id: uuid.UUID | None
     lots_read: bool = False
     configured: bool = False
 
@@ -221,11 +223,24 @@ class State:
             low,
             is_low,
             blocked,
+            user_id,
+            team_id,
             clock,
         ) = row
         state = book.Account(posted, held, version, (), Windows(*windows))
         self.wallets[account_id] = WalletState(
-            account_id, tenant_id, state, state, next_expiry, Limits(day, month), low, is_low, is_low, blocked
+            account_id,
+            tenant_id,
+            state,
+            state,
+            next_expiry,
+            Limits(day, month),
+            low,
+            is_low,
+            is_low,
+            blocked,
+            user_id,
+            team_id,
         )
         # One clock for all processes: the database's, read after the locks were granted.
         self.clock: datetime = clock
@@ -302,10 +317,14 @@ class State:
 
     def watch(self, wallet: WalletState) -> None:
         """Notice a crossing of the threshold: down it happens, up only clears the way for the next one."""
-        is_low = wallet.low_balance is not None and wallet.now.posted < wallet.low_balance
+        self.pass_by(wallet, wallet.now.posted)
+
+    def pass_by(self, wallet: WalletState, posted: int) -> None:
+        """Notice a crossing of the threshold by a balance that the wallet has for a moment."""
+        is_low = wallet.low_balance is not None and posted < wallet.low_balance
         if is_low and not wallet.is_low:
             assert wallet.low_balance is not None
-            self.crossings.append(LowBalance(wallet.id, wallet.now.posted, wallet.low_balance))
+            self.crossings.append(LowBalance(wallet.id, posted, wallet.low_balance))
         wallet.is_low = is_low
 
     def writes(self) -> list[Statement]:

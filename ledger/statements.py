@@ -80,14 +80,14 @@ def lock_accounts(account_ids: Collection[uuid.UUID]) -> Statement:
 
     NO KEY: transfers that name the account as a foreign key need not wait. Rows: (id, tenant id, posted, held,
     version, next expiry, day limit, month limit, window day, day used, month used, low balance, is low, whether the
-    owner is blocked, the database's clock); the clock is read after the lock was granted.
+    owner is blocked, user id, team id, the database's clock); the clock is read after the lock was granted.
     """
     return Statement(
         """
         SELECT id, tenant_id, posted, held, version, next_expiry, day_limit, month_limit, window_day, day_used,
             month_used, low_balance, is_low,
             COALESCE((SELECT u.blocked_at IS NOT NULL FROM paywalls_enduser u WHERE u.id = user_id), false),
-            clock_timestamp()
+            user_id, team_id, clock_timestamp()
         FROM ledger_account WHERE id = ANY(%s::uuid[]) AND kind IN ('wallet', 'earnings')
         ORDER BY id FOR NO KEY UPDATE
         """,
@@ -101,7 +101,7 @@ LOT_COLUMNS = "account_id, id, kind, amount, remaining, created_at, expires_at, 
 def live_lots(account_ids: Collection[uuid.UUID]) -> Statement:
     """Rows of LOT_COLUMNS: the accounts' live lots."""
     return Statement(
-        f"SELECT {LOT_COLUMNS} FROM ledger_lot WHERE remaining > 0 AND account_id = ANY(%s::uuid[])",  # noqa: S608
+        f"SELECT {LOT_COLUMNS} FROM ledger_lot WHERE is_live AND account_id = ANY(%s::uuid[])",  # noqa: S608
         (array(account_ids),),
     )
 

@@ -131,7 +131,7 @@ RULES = [
         SELECT a.id, l.soonest, a.next_expiry
         FROM ledger_account a
         LEFT JOIN (
-            SELECT account_id, MIN(expires_at) AS soonest FROM ledger_lot WHERE remaining > 0 GROUP BY account_id
+            SELECT account_id, MIN(expires_at) AS soonest FROM ledger_lot WHERE is_live GROUP BY account_id
         ) l ON l.account_id = a.id
         WHERE a.next_expiry IS DISTINCT FROM l.soonest
         """,

@@ -6,7 +6,7 @@ arithmetic at the provider's own prices. The rules are described in docs/pricing
 """
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Protocol
 
 # Token prices are per this many tokens.
 PER_TOKENS = 1_000_000
@@ -18,6 +18,23 @@ MAX_TIERS = 8
 _SELLING_DECIMALS = 15  # nano-dollars (9) times millionths (6)
 
 _MAY_BE_ABSENT = {"cache_read", "cache_write"}
+
+
+class Used(Protocol):
+    """Counts that are known to be integers from 0 on; see `Units`."""
+
+    @property
+    def input(self) -> int: ...
+    @property
+    def cache_read(self) -> int: ...
+    @property
+    def cache_write(self) -> int: ...
+    @property
+    def output(self) -> int: ...
+    @property
+    def images(self) -> int: ...
+    @property
+    def prompt(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +138,7 @@ class Price(Rates):
         return self
 
 
-def charge(price: Price, units: Units) -> int:
+def charge(price: Price, units: Used) -> int:
     """Nano-dollars for a request that used this.
 
     max(minimum, ceil((tokens x their rates + (request + images x image) x 10^6) x (10^6 + markup) / 10^12)).
@@ -208,7 +225,7 @@ def _selling_rates(rates: Rates, factor: int) -> dict[str, str]:
     return told
 
 
-def _exact(price: Price, units: Units) -> int:
+def _exact(price: Price, units: Used) -> int:
     """The price before the minimum, rounded up."""
     rates = price.rates(units.prompt)
     tokens = (
@@ -220,7 +237,7 @@ def _exact(price: Price, units: Units) -> int:
     return _rounded(price, tokens, units)
 
 
-def _rounded(price: Price, tokens: int, units: Units) -> int:
+def _rounded(price: Price, tokens: int, units: Used) -> int:
     """The one rounding: the tokens' price (nano-dollars x 10^6), the fees and the markup, up to a whole nano."""
     fees = (price.request + units.images * price.image) * PER_TOKENS
     return -(-(tokens + fees) * (WHOLE + price.markup) // (PER_TOKENS * WHOLE))

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ledger import book, corrections
 from ledger.corrections import Original
@@ -139,6 +141,46 @@ class TestLots:
             account = book.debit(account, 3, NOW).account
         assert account.posted == 10**9 - 3_000_000
         assert account.version == 1_000_001
+
+
+class TestBurns:
+    @given(
+        lots=st.lists(st.tuples(st.integers(1, 9), st.sampled_from([None, NOW, LATER])), max_size=4),
+        held=st.integers(0, 5),
+        amounts=st.lists(st.integers(1, 9), max_size=6),
+        overdraw=st.booleans(),
+    )
+    def test_many_at_once_are_what_one_after_the_other_is(self, lots, held, amounts, overdraw):
+        account = wallet(
+            *(lot(size, expires_at=end, number=number) for number, (size, end) in enumerate(lots))
+        )
+        account = replace(account, held=min(held, account.posted))
+        one_by_one, expired, each = account, (), []
+        for amount in amounts:
+            try:
+                change = (book.owe if overdraw else book.debit)(one_by_one, amount, NOW)
+            except InsufficientFunds as refusal:
+                each.append((refusal.required, refusal.available))
+                # A refusal changes nothing, not even what has expired by then.
+                change = book.expire(one_by_one, NOW)
+            else:
+                each.append(change.asked)
+            one_by_one = change.account
+            expired += tuple(movement for movement in change.movements if movement.expired)
+        together, found = book.burn_each(account, amounts, NOW, overdraw=overdraw)
+        found = [
+            (one.required, one.available) if isinstance(one, InsufficientFunds) else one for one in found
+        ]
+        assert found == each
+        if amounts:
+            assert (together.account, together.movements) == (one_by_one, expired)
+
+    def test_a_debt_beyond_all_measure_is_refused_by_itself(self):
+        most = book.MAX_BALANCE
+        change, [first, second, third] = book.burn_each(wallet(), [most, 1, most], NOW, overdraw=True)
+        assert (first.balance_after, change.account.posted) == (-most, -most)
+        assert isinstance(second, BalanceTooLarge)
+        assert isinstance(third, BalanceTooLarge)
 
 
 class TestPriority:

@@ -12,7 +12,9 @@ from django.utils import timezone
 from config.db import in_thread
 from config.money import NANO
 from ledger import services
+from ledger.analytics import rollups
 from ledger.entitlements import rules, windows
+from ledger.entitlements.consuming import read
 from ledger.entitlements.rules import Facts, Limit, Wallet, decide
 from ledger.entitlements.windows import Counter
 from ledger.models import Account, BurnTable, Entitlement, FeatureUsage, Lot, TopUpLink
@@ -297,7 +299,23 @@ def test_the_event_that_reports_a_consumed_use_is_not_counted_again(acme):
     consume(acme, idempotencyKey="mine")
     by_key["idempotency_key"] = "mine"
     assert acme.ingest(by_id, by_key, unseen).status_code == 202
+    assert read(acme.tenant.pk, "alice", "search").counter.total_used == 3
+    rollups.roll_up()
+    assert read(acme.tenant.pk, "alice", "search").counter.total_used == 3
     assert FeatureUsage.objects.get().total_used == 3
+
+
+def test_a_use_counts_in_its_own_window_before_a_roll_up_and_after(acme):
+    yesterday = (timezone.now() - timedelta(days=1)).isoformat()
+    used = [event(user_id="alice", feature_id="search", timestamp=at) for at in (yesterday, yesterday)]
+    acme.ingest(*used, event(user_id="alice", feature_id="search"))
+    before = read(acme.tenant.pk, "alice", "search")
+    assert (before.counter.day, before.counter.day_used, before.counter.total_used) == (before.today, 1, 3)
+    rollups.roll_up()
+    assert read(acme.tenant.pk, "alice", "search") == before
+    acme.ingest(event(user_id="alice", feature_id="search"))
+    both = read(acme.tenant.pk, "alice", "search").counter
+    assert (both.day_used, both.total_used) == (2, 4)
 
 
 def test_a_users_own_entitlement_beats_everybodys(acme):

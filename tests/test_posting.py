@@ -3,7 +3,7 @@
 import uuid
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -351,3 +351,16 @@ def test_any_operations_in_any_batches_give_the_books_of_the_pure_rules(steps, s
         assert (row.posted, row.held, row.version) == (account.posted, account.held, account.version)
         lots = Lot.objects.filter(account=row, remaining__gt=0).order_by("created_at", "id")
         assert sorted(lots.values_list("remaining", flat=True)) == sorted(x.remaining for x in account.lots)
+
+
+def test_the_accounts_of_transfers_stay(paywall):
+    funded(paywall, 5)
+    transfer = Transfer.objects.get()
+    for account in (transfer.wallet_id, transfer.debit_account_id):
+        with pytest.raises(IntegrityError, match="transfers name account"), transaction.atomic():
+            connection.cursor().execute("DELETE FROM ledger_account WHERE id = %s", [account])
+    stranger = ids.new()
+    values = {field.attname: getattr(transfer, field.attname) for field in Transfer._meta.concrete_fields}
+    values |= {"id": ids.new(), "source": "other", "version": 2, "debit_account_id": stranger}
+    with pytest.raises(IntegrityError, match=f"{stranger}, which is not there"), transaction.atomic():
+        Transfer.objects.create(**values)

@@ -169,6 +169,16 @@ def test_a_trial_tells_what_other_rules_would_have_burned(api):
     assert not BurnTable.objects.exists()
 
 
+def test_a_trial_of_very_many_events_is_one_of_the_newest_and_says_so(api, monkeypatch):
+    api.ingest(event(model="gpt-4o"), event(timestamp=iso(days=-3)), event())
+    whole = api.post(f"{TABLES}/simulate", rules=RULES).json()["data"]
+    assert (whole["events"], whole["isComplete"]) == (3, True)
+    monkeypatch.setattr("ledger.rating.burntables.MAX_TRIED", 2)
+    newest = api.post(f"{TABLES}/simulate", rules=RULES).json()["data"]
+    assert (newest["events"], newest["isComplete"]) == (2, False)
+    assert [trial["model"] for trial in newest["byModel"]] == ["gpt-4o-mini"]
+
+
 def test_a_trial_says_what_the_table_then_burns(api):
     events = [event(input_tokens=n, output_tokens=n) for n in (1_000, 2_000)]
     api.ingest(*events)

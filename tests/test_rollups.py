@@ -131,6 +131,7 @@ def test_uses_are_counted_by_the_day_and_month_of_the_event():
     first = today.replace(day=1)
     for at in (first - timedelta(days=1), today + timedelta(days=2), today):
         report(tenant, "alice", at=at)
+    rollups.roll_up()
     counter = FeatureUsage.objects.get()
     assert (counter.day, counter.day_used, counter.month_used, counter.total_used) == (today.date(), 2, 2, 3)
 
@@ -140,6 +141,7 @@ def test_a_new_month_begins_at_nothing():
     report(tenant, "alice", at=NOON)
     report(tenant, "alice", at=NOON + timedelta(days=1))
     report(tenant, "alice", at=NOON)
+    rollups.roll_up()
     counter = FeatureUsage.objects.get()
     assert (counter.day, counter.day_used, counter.month_used, counter.total_used) == (
         dt.date(2026, 4, 1),
@@ -159,4 +161,5 @@ def test_batches_that_count_the_same_features_at_once_lose_nothing():
 
     report(tenant, "alice", feature="a")
     in_threads(4, work)
+    rollups.roll_up()
     assert dict(FeatureUsage.objects.values_list("feature_id", "total_used")) == {"a": 5, "b": 4, "c": 4}

@@ -13,10 +13,13 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from config.errors import is_metering
 from paywalls import tenantkeys
 from paywalls.models import Team
 from paywalls.views.base import MeteringView, TenantView
+from proxy import asgi
 from tests.tenants import TenantApi, event
+from tests.test_entitlements import ask
 
 pytestmark = pytest.mark.django_db
 
@@ -133,3 +136,38 @@ def test_a_team_is_looked_up_among_ones_own(one):
 
 def test_the_walk_sees_the_endpoints():
     assert {"v1/events/ingest", "v1/credits/grant", "v1/burn-tables/<uuid:table_id>"} <= ROUTES.keys()
+
+
+# --- What the gateway's side serves, which is in no URL table ----------------------------------------------
+
+# A new one fails here until somebody says what to ask of it.
+PLAIN_QUESTIONS = {
+    "/v1/entitlements/check": {
+        "userId": "alice-of-one",
+        "featureId": "feature-of-one",
+        "action": {"type": "api_call"},
+    },
+}
+
+
+def test_the_plain_side_is_asked_too():
+    assert {path for path in asgi.HANDLERS if is_metering(path)} == PLAIN_QUESTIONS.keys()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_of_one_customer_is_another_ones_on_the_plain_side(one):
+    api, _ = one
+    other = TenantApi()
+    reporter = TenantApi(api.tenant, scopes=("ingest",))
+    for question in PLAIN_QUESTIONS.values():
+        [own] = ask(question, key=api.plain)
+        [foreign] = ask(question, key=other.plain)
+        assert (own.json()["limit"], own.json()["usage"], own.json()["currentBalance"]) == (5, 1, 5)
+        assert (foreign.json()["limit"], foreign.json()["usage"], foreign.json()["currentBalance"]) == (
+            None,
+            0,
+            None,
+        )
+        for key, status in (("sk-tenant-nobody", 401), (reporter.plain, 403)):
+            [refused] = ask(question, key=key)
+            assert (refused.status_code, refused.json().keys()) == (status, {"error", "message"})

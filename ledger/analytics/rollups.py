@@ -5,6 +5,8 @@ request also writes what they add, as increments (by triggers, so that no writer
 increments away and adds them to hours and days, in one transaction. An increment is in the queue or in the roll-ups,
 never in both and never in neither, whatever commits when. Whoever reads sums both in one statement, and so is exact at
 once without a look at a raw row.
+
+The counters of features (`ledger/entitlements/`) get their uses by the same way.
 """
 
 from django.db import connection, transaction
@@ -52,8 +54,16 @@ _ROLL_UP = f"""
         RETURNING *, (hour AT TIME ZONE 'UTC')::date AS day
     ), named AS (
         SELECT * FROM taken WHERE user_id <> ''
-    ), hours AS ({_add("ledger_usagehour", _HOUR, "taken")}), days AS ({_add("ledger_usageday", _DAY, "named")})
-    SELECT COUNT(*) FROM taken
+    ), hours AS ({_add("ledger_usagehour", _HOUR, "taken")}), days AS ({_add("ledger_usageday", _DAY, "named")}),
+    uses AS (
+        SELECT tenant_id, user_id, feature_id, used_on, SUM(uses)::bigint AS uses FROM named
+        WHERE uses <> 0 GROUP BY 1, 2, 3, 4 HAVING SUM(uses) > 0
+    ), counted AS (
+        SELECT ledger_count_uses(array_agg(tenant_id), array_agg(user_id::text), array_agg(feature_id::text),
+            array_agg(used_on), array_agg(uses))
+        FROM uses HAVING COUNT(*) > 0
+    )
+    SELECT COUNT(*), (SELECT COUNT(*) FROM counted) FROM taken
 """  # noqa: S608
 
 
@@ -65,7 +75,7 @@ def roll_up(limit: int = MAX_INCREMENTS) -> int:
         if not free:
             return 0
         cursor.execute(_ROLL_UP, [limit])
-        [(taken,)] = cursor.fetchall()
+        [(taken, _)] = cursor.fetchall()
         return int(taken)
 
 

@@ -14,27 +14,38 @@ from ledger.entitlements.rules import UNLIMITED, Facts, Limit, Wallet
 from ledger.entitlements.windows import UNUSED, Counter
 from ledger.models import Transfer
 
+# The counter as of today, with the uses that no roll-up has added to it yet.
 _COLUMNS = """
-    (clock_timestamp() AT TIME ZONE 'UTC')::date, COALESCE(own.limit_type, everybody.limit_type),
+    clock.today, COALESCE(own.limit_type, everybody.limit_type),
     CASE WHEN own.id IS NULL THEN everybody.limit_value ELSE own.limit_value END,
     COALESCE(own.period, everybody.period),
-    c.day, c.day_used, c.month_used, c.total_used, w.posted - w.held, COALESCE(lapsed.amount, 0), last.kind
+    CASE WHEN c.day IS NOT NULL OR fresh.ever IS NOT NULL THEN clock.today END,
+    CASE WHEN c.day = clock.today THEN c.day_used ELSE 0 END + COALESCE(fresh.on_day, 0),
+    CASE WHEN c.day >= date_trunc('month', clock.today) THEN c.month_used ELSE 0 END + COALESCE(fresh.in_month, 0),
+    COALESCE(c.total_used, 0) + COALESCE(fresh.ever, 0), w.posted - w.held, COALESCE(lapsed.amount, 0), last.kind
 """
 # The rows of `t` are tenants, beside `a` (user_id, feature_id, n). COALESCE keeps the planner from the index of
 # everybody's expiries while the tables are small.
 _FOUND = """
+    CROSS JOIN LATERAL (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date AS today OFFSET 0) clock
     LEFT JOIN ledger_entitlement own
         ON own.tenant_id = t.id AND own.feature_id = a.feature_id AND own.user_id = a.user_id
     LEFT JOIN ledger_entitlement everybody
         ON everybody.tenant_id = t.id AND everybody.feature_id = a.feature_id AND everybody.user_id = ''
     LEFT JOIN ledger_featureusage c
         ON c.tenant_id = t.id AND c.feature_id = a.feature_id AND c.user_id = a.user_id
+    LEFT JOIN LATERAL (
+        SELECT SUM(i.uses)::bigint AS ever, SUM(i.uses) FILTER (WHERE i.used_on = clock.today)::bigint AS on_day,
+            SUM(i.uses) FILTER (WHERE i.used_on >= date_trunc('month', clock.today))::bigint AS in_month
+        FROM ledger_usageincrement i
+        WHERE i.tenant_id = t.id AND i.user_id = a.user_id AND i.feature_id = a.feature_id
+    ) fresh ON true
     LEFT JOIN paywalls_paywall home ON home.tenant_id = t.id AND home.is_home
     LEFT JOIN paywalls_enduser u ON u.paywall_id = home.id AND u.external_id = a.user_id
     LEFT JOIN ledger_account w ON w.user_id = u.id
     LEFT JOIN LATERAL (
         SELECT SUM(remaining)::bigint AS amount FROM ledger_lot
-        WHERE w.next_expiry <= clock_timestamp() AND account_id = w.id AND remaining > 0
+        WHERE w.next_expiry <= clock_timestamp() AND account_id = w.id AND is_live
             AND COALESCE(expires_at, 'infinity') <= clock_timestamp()
     ) lapsed ON true
     LEFT JOIN LATERAL (

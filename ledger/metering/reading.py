@@ -36,9 +36,12 @@ _TYPES = frozenset(UsageEvent.Type.values)
 
 @dataclass(slots=True)
 class Event:
-    """An event that can be kept. `user` and `team` are the app's own ids, `timestamp` is when it was used."""
+    """An event that can be kept. `user` and `team` are the app's own ids, `timestamp` is when it was used.
 
-    event_id: uuid.UUID
+    `event_id` is a UUID's text, in lower case.
+    """
+
+    event_id: str
     idempotency_key: str | None
     user: str | None
     team: str | None
@@ -201,10 +204,10 @@ def _response(item: dict[str, Any]) -> usage.Reported | None:
     return reported
 
 
-def _event_id(value: Any) -> uuid.UUID:
+def _event_id(value: Any) -> str:
     if not isinstance(value, str) or not _UUID.fullmatch(value):
         raise _Fault("event_id", "must be a UUID" if value is not None else "is required: a UUID")
-    return uuid.UUID(hex=value)
+    return value.lower()
 
 
 def _customer(value: Any) -> None:

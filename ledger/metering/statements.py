@@ -3,19 +3,21 @@
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
+from operator import itemgetter
 from typing import Any
 
 from config.sql import Statement, array
+from webhooks.outbox import LIVE
 
 
-def known(tenant_id: uuid.UUID, event_ids: Collection[uuid.UUID], keys: Collection[str]) -> Statement:
-    """Rows (event id, idempotency key) of the tenant's events that have one of these."""
+def known(tenant_id: uuid.UUID, event_ids: Collection[str], keys: Collection[str]) -> Statement:
+    """Rows (event id as text, idempotency key) of the tenant's events that have one of these."""
     return Statement(
         """
-        SELECT event_id, idempotency_key FROM ledger_usageevent
+        SELECT event_id::text, idempotency_key FROM ledger_usageevent
         WHERE tenant_id = %s AND event_id = ANY(%s::uuid[])
         UNION ALL
-        SELECT event_id, idempotency_key FROM ledger_usageevent
+        SELECT event_id::text, idempotency_key FROM ledger_usageevent
         WHERE tenant_id = %s AND idempotency_key = ANY(%s::text[])
         """,
         (tenant_id, array(event_ids), tenant_id, array(keys)),
@@ -33,38 +35,43 @@ def burn_tables(tenant_id: uuid.UUID) -> Statement:
     )
 
 
-def owners(account_ids: Collection[uuid.UUID]) -> Statement:
-    """Rows (account id, user id, team id)."""
+def listened(tenant_id: uuid.UUID) -> Statement:
+    """One row: whether anybody listens to what happens at the tenant's home, where its usage is told."""
     return Statement(
-        "SELECT id, user_id, team_id FROM ledger_account WHERE id = ANY(%s::uuid[])", (array(account_ids),)
+        f"""
+        SELECT EXISTS (
+            SELECT FROM paywalls_paywall p JOIN webhooks_subscription s ON s.paywall_id = p.id
+            WHERE p.tenant_id = %s AND p.is_home AND {LIVE}
+        )
+        """,  # noqa: S608  (no value of anybody's)
+        (tenant_id,),
     )
 
 
-COLUMNS = (
-    "id, tenant_id, wallet_id, user_id, team_id, event_id, idempotency_key, batch_id, timestamp, event_type, "
-    "feature_id, provider, model, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, images, "
-    "image_size, quality, unit_type, quantity, metadata, state, amount, cost, burn_table"
-)
+def insert_events(tenant_id: uuid.UUID, batch_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> Statement:
+    """The events of a batch; `rows` are as the columns, `quantity` in billionths.
 
-
-def insert_events(rows: Iterable[Sequence[Any]]) -> Statement:
-    """Rows of COLUMNS; `quantity` in billionths. Inserted by event id, so that batches can't deadlock."""
-    ordered = sorted(rows, key=lambda row: row[5])
+    Inserted by event id, which is the fourth of them, so that batches can't deadlock.
+    """
+    ordered = sorted(rows, key=itemgetter(4))
     return Statement(
-        f"""
-        INSERT INTO ledger_usageevent ({COLUMNS})
-        SELECT id, tenant, wallet, usr, team, event, key, batch, at, type, feature, provider, model, input,
+        """
+        INSERT INTO ledger_usageevent (tenant_id, batch_id, id, wallet_id, user_id, team_id, event_id,
+            idempotency_key, timestamp, event_type, feature_id, provider, model, input_tokens, cache_read_tokens,
+            cache_write_tokens, output_tokens, images, image_size, quality, unit_type, quantity, metadata, state,
+            amount, cost, burn_table)
+        SELECT %s, %s, id, wallet, usr, team, event, key, at, type, feature, provider, model, input,
             cache_read, cache_write, output, images, image_size, quality, unit_type, quantity / 1000000000.0,
             metadata::jsonb, state, amount, cost, burn_table
-        FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::uuid[],
+        FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::text[],
                 %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
                 %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::numeric[],
                 %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::uuid[])
-            AS new(id, tenant, wallet, usr, team, event, key, batch, at, type, feature, provider, model, input,
+            AS new(id, wallet, usr, team, event, key, at, type, feature, provider, model, input,
                 cache_read, cache_write, output, images, image_size, quality, unit_type, quantity, metadata, state,
                 amount, cost, burn_table)
-        """,  # noqa: S608  (names of ours)
-        tuple(map(array, zip(*ordered, strict=True))),
+        """,
+        (tenant_id, batch_id, *map(array, zip(*ordered, strict=True))),
         returns=False,
     )
 

@@ -93,7 +93,7 @@ def balance(account: Account) -> Balance:
     """What a wallet has now."""
     lapsed = 0
     if account.next_expiry and account.next_expiry <= timezone.now():
-        lots = Lot.objects.filter(account=account, remaining__gt=0)
+        lots = Lot.objects.filter(account=account, is_live=True)
         over = lots.filter(expires_at__lte=timezone.now()).aggregate(total=Sum("remaining"))["total"] or 0
         lapsed = min(over, max(0, account.available))
         live = lots.filter(expires_at__gt=timezone.now()).order_by("expires_at")

@@ -67,8 +67,8 @@ class Entitlement(Row):
 class FeatureUsage(Row):
     """How often a tenant's user has used a feature: on `day` (UTC, the last one with a use), in its month, ever.
 
-    Kept as it happens: by a trigger with the rows of ingested events and gateway requests, and by
-    `ledger.entitlements.consume`.
+    `ledger.entitlements.consume` counts in it at once. What events and requests used is in their increments
+    (`ledger/models/rollup.py`) until a roll-up adds it: readers add both.
     """
 
     tenant = models.ForeignKey("paywalls.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False)

@@ -23,6 +23,12 @@ class Lot(Row):
     kind = models.CharField(max_length=16, choices=Kind)
     amount = models.BigIntegerField()
     remaining = models.BigIntegerField()
+    # What the indexes go by: by `remaining` itself each burn would be a new entry in all of them.
+    is_live = models.GeneratedField(
+        expression=Q(remaining__gt=0),  # type: ignore[arg-type]  # a condition is one
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
     priority = models.SmallIntegerField(default=DEFAULT_PRIORITY, db_default=DEFAULT_PRIORITY)
     expires_at = models.DateTimeField(null=True, blank=True)
 
@@ -34,11 +40,11 @@ class Lot(Row):
             ),
         ]
         indexes = [
-            models.Index(fields=["account"], name="lot_live", condition=Q(remaining__gt=0)),
+            models.Index(fields=["account"], name="lot_live", condition=Q(is_live=True)),
             models.Index(
                 fields=["expires_at"],
                 name="lot_live_expiry",
-                condition=Q(remaining__gt=0, expires_at__isnull=False),
+                condition=Q(is_live=True, expires_at__isnull=False),
             ),
         ]
 

@@ -44,7 +44,8 @@ class UsageIncrement(Measures):
     """What one transaction added (or took back), not yet in the roll-ups.
 
     Written by triggers in the transaction of the rows it tells about, removed by the roll-up that adds it: whatever is
-    committed is counted just once, in the order of nothing but its own commit.
+    committed is counted just once, in the order of nothing but its own commit. The counters of features get their
+    uses from here as well.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -56,9 +57,12 @@ class UsageIncrement(Measures):
     provider = models.CharField(max_length=255)
     model = models.CharField(max_length=255)
     event_type = models.CharField(max_length=32)
+    # Uses of the feature that no `consume` has counted before, and the day (UTC) on which they count.
+    uses = models.BigIntegerField(db_default=0)
+    used_on = models.DateField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["tenant"], name="usage_increment_tenant")]
+        indexes = [models.Index(fields=["tenant", "user_id"], name="usage_increment_user")]
 
     def __str__(self) -> str:
         return f"{self.event_type} {self.hour:%Y-%m-%d %H:%M}"

@@ -38,15 +38,16 @@ class Transfer(Row):
         "paywalls.Tenant", on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
     )
     kind = models.CharField(max_length=24, choices=Kind)
-    source = models.CharField(max_length=200, unique=True)
+    source = models.CharField(max_length=200)
+    # A trigger holds the accounts in place, a statement at a time: a constraint looks once for each row and account.
     debit_account = models.ForeignKey(
-        Account, on_delete=models.PROTECT, related_name="debits", db_index=False
+        Account, on_delete=models.PROTECT, related_name="debits", db_index=False, db_constraint=False
     )
     credit_account = models.ForeignKey(
-        Account, on_delete=models.PROTECT, related_name="credits", db_index=False
+        Account, on_delete=models.PROTECT, related_name="credits", db_index=False, db_constraint=False
     )
     amount = models.BigIntegerField()
-    # One of the two accounts above, so their constraints hold it in place.
+    # One of the two accounts above.
     wallet = models.ForeignKey(
         Account, on_delete=models.PROTECT, related_name="transfers", db_index=False, db_constraint=False
     )
@@ -62,6 +63,10 @@ class Transfer(Row):
 
     class Meta:
         constraints = [
+            # One index that serves equality and prefixes.
+            models.UniqueConstraint(
+                fields=["source"], name="transfer_source_once", opclasses=["varchar_pattern_ops"]
+            ),
             models.UniqueConstraint(fields=["wallet", "version"], name="transfer_version_unique_in_wallet"),
             models.CheckConstraint(condition=Q(amount__gt=0), name="transfer_amount_positive"),
             models.CheckConstraint(

@@ -10,11 +10,17 @@ from django.db import connection, transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 
+from config import ids
 from config.errors import ApiError
+from ledger.metering.queries import APART
+from ledger.metering.reading import AHEAD
 from ledger.models import BurnTable
 from ledger.rating import rules
 from ledger.rating.rules import Measure
 from paywalls.models import Tenant
+
+# Events that one trial reads: a few seconds' worth. Their roundings differ, so that sums kept beforehand won't do.
+MAX_TRIED = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,8 @@ def simulate(tenant: Tenant, table: Mapping[str, Any], since: datetime, until: d
     """What the rules would have burned for what was reported in this time. Raises InvalidRule.
 
     The sums of each model are rated, so that it may differ by a nano-dollar an event; models without a rule are rated
-    by their cost, each event up to a whole credit, as they would be.
+    by their cost, each event up to a whole credit, as they would be. Of more than MAX_TRIED events only the newest
+    are tried.
     """
     applied = rules.table(table)
     rate = tenant.credits_per_usd
@@ -107,11 +114,23 @@ def _sums(tenant_id: uuid.UUID, rate: int, since: datetime, until: datetime) -> 
                 SUM(CEIL(CEIL(COALESCE(cost, 0)::numeric * %(rate)s / 1000000000) * 1000000000 / %(rate)s))::text,
                 COUNT(*) FILTER (WHERE cost IS NULL AND input_tokens + cache_read_tokens + cache_write_tokens
                     + output_tokens + images + quantity > 0)
-            FROM ledger_usageevent
-            WHERE tenant_id = %(tenant)s AND timestamp >= %(since)s AND timestamp < %(until)s
+            FROM (
+                SELECT * FROM ledger_usageevent
+                WHERE tenant_id = %(tenant)s AND id >= %(first)s
+                    AND timestamp >= %(since)s AND timestamp < %(until)s
+                ORDER BY id DESC LIMIT %(most)s
+            ) newest
             GROUP BY model, unit_type
             """,
-            {"tenant": tenant_id, "rate": rate, "since": since, "until": until},
+            {
+                "tenant": tenant_id,
+                "rate": rate,
+                # No event was taken in long before it was used: the index needs to go no further back.
+                "first": ids.first_of(since - AHEAD, later=-APART),
+                "since": since,
+                "until": until,
+                "most": MAX_TRIED,
+            },
         )
         return [
             (model, unit, events, charged, *map(int, sums), unpriced)

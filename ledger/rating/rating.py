@@ -4,10 +4,11 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from config.money import NANO
 from ledger.rating.rules import SCALE, Measure, Table, rule_for
-from paywalls.pricing import Price, Units, charge
+from paywalls.pricing import Price, charge
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,8 @@ class CostCard:
 
     def cost(self, used: Measure) -> int:
         """Nano-dollars, rounded up."""
-        units = Units(used.input, used.cache_read, used.cache_write, used.output, used.images)
-        return charge(self.price, units) - (-self.unit * used.quantity // SCALE)
+        cost = charge(self.price, used)
+        return cost - (-self.unit * used.quantity // SCALE) if self.unit else cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,7 @@ class Version:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Rated:
+class Rated(NamedTuple):
     """Nano-dollars: what the wallet is charged, and what the provider charges; None where nobody knows."""
 
     amount: int | None

@@ -9,7 +9,7 @@ tokens, `*` for models that have no rule. What a rule may also have: `cacheReadT
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from config.money import NANO
 
@@ -34,8 +34,7 @@ class InvalidRule(ValueError):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
+class Measure(NamedTuple):
     """What an event used: tokens in buckets that don't overlap, images, and `quantity` billionths of `unit_type`."""
 
     input: int = 0
@@ -45,6 +44,11 @@ class Measure:
     images: int = 0
     unit_type: str = ""
     quantity: int = 0
+
+    @property
+    def prompt(self) -> int:
+        """All tokens of the prompt, from a cache or not."""
+        return self.input + self.cache_read + self.cache_write
 
     @property
     def is_empty(self) -> bool:

@@ -142,6 +142,9 @@ class Simulation(serializers.Serializer[Any]):
     startDate = serializers.DateTimeField()
     endDate = serializers.DateTimeField()
     events = serializers.IntegerField()
+    isComplete = serializers.BooleanField(
+        help_text="False where only the newest million events of that time were tried."
+    )
     chargedCredits = Number()
     simulatedCredits = Number(help_text="Without what would have no price.")
     byModel = TrialJson(many=True)

@@ -123,7 +123,7 @@ def expire_credits(limit: int = EXPIRY_BATCH) -> int:
             """
             SELECT DISTINCT account_id FROM (
                 SELECT account_id FROM ledger_lot l
-                WHERE remaining > 0 AND expires_at <= statement_timestamp() AND EXISTS (
+                WHERE is_live AND expires_at <= statement_timestamp() AND EXISTS (
                     SELECT 1 FROM ledger_account a WHERE a.id = l.account_id AND a.posted > a.held
                 )
                 ORDER BY expires_at LIMIT %s

@@ -155,7 +155,8 @@ class SimulateView(BurnTableView):
         told = {
             "startDate": stamp(since),
             "endDate": stamp(until),
-            "events": sum(trial.events for trial in trials),
+            "events": (events := sum(trial.events for trial in trials)),
+            "isComplete": events < burntables.MAX_TRIED,
             "chargedCredits": credits.of(sum(trial.charged for trial in trials), rate),
             "simulatedCredits": credits.of(sum(trial.simulated or 0 for trial in trials), rate),
             "byModel": [
