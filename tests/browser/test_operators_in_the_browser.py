@@ -30,6 +30,7 @@ for name in ("operator", "guarded"):
 paywall = Paywall.objects.get(name="Acme Chat")
 webhooks.create(paywall.pk, url="https://hooks.example.com/acme", events=["*"])
 ledger.deposit(UserRef(paywall.pk, "refunded"), 10 * NANO, source="browser:deposit")
+ledger.deposit(UserRef(paywall.pk, "payer"), 10 * NANO, source="browser:payer")
 Delivery.objects.update(state="exhausted", attempts=8, next_attempt_at=None)
 """
 
@@ -153,7 +154,7 @@ def test_prices_show_their_margin_while_one_types(operator: Callable[..., Page],
 def test_the_overview_says_what_was_earned_in_charts_and_tables(
     options: dict[str, object], operator: Callable[..., Page], site: Installation
 ) -> None:
-    chat(site, "Acme Chat", "first")
+    assert "http" not in chat(site, "Acme Chat", "payer")
     page = operator(**options)
     page.goto(f"{site.url()}/admin/?days=7")
     expect(page.get_by_text("Who paid most")).to_be_visible()
@@ -175,7 +176,7 @@ def test_two_factor_log_in_is_set_up_and_a_session_ended(
     look_over(page)
     secret = page.locator("[data-secret]").inner_text().replace(" ", "")
     page.get_by_label("Your password").fill(PASSWORD)
-    page.get_by_label("Code").fill(pyotp.TOTP(secret).now())
+    page.locator("#id_code").fill(pyotp.TOTP(secret).now())
     page.get_by_role("button", name="Switch on").click()
     recovery = page.locator("[data-recovery]").first.inner_text()
     look_over(page)
@@ -183,7 +184,7 @@ def test_two_factor_log_in_is_set_up_and_a_session_ended(
     phone = new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
     give_password(phone, site, "guarded")
     look_over(phone)
-    phone.get_by_label("Code").fill(recovery)
+    phone.locator("#id_code").fill(recovery)
     phone.get_by_role("button", name="Log in").click()
     phone.wait_for_url(re.compile("/admin/$"))
     phone.goto(f"{site.url()}/admin/account/")
