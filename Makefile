@@ -15,7 +15,7 @@ CANDIDATES := $(PYTHON) python3.13 python3.12 python3.11 python3
 SUITS := -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))'
 
 # Tests run in up to four processes, each with a server or a database of its own; a file stays in one of them.
-SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test bench clients screenshots lint fmt migrate

@@ -133,7 +133,8 @@ def test_one_box_finds_any_id(root: Client, sold: SimpleNamespace) -> None:
     request = page(ProxyRequest, "change", sold.hold.pk)
     hold = page(Hold, "change", sold.hold.pk)
     charge = page(Transfer, "change", usage.pk)
-    assert find(root, f" {sold.hold.public_id} ") == {request, hold, charge}
+    told = page(Event, "change", event.pk)
+    assert find(root, f" {sold.hold.public_id} ") == {request, hold, charge, told}
     assert find(root, str(sold.hold.pk)) == {request, hold}
     assert find(root, usage.public_id) == find(root, usage.source) == {charge}
     assert find(root, "=alice") == find(root, sold.user.public_id) == {page(EndUser, "change", sold.user.pk)}

@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from dataclasses import dataclass, field
 
 import httpx
@@ -252,6 +253,8 @@ def _(shop):
         shop.upstream.answers({}, status=503, headers={"retry-after": "4"})
         leaver = Leaver(shop.site, shop.body)
         wait_for(lambda: shop.upstream.requests)
+        # Its refusal is read by then, and the second try is seconds away.
+        time.sleep(1)
         leaver.leave_after()
         wait_for(
             lambda: shop.site.sql(

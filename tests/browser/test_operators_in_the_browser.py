@@ -30,7 +30,7 @@ for name in ("operator", "guarded"):
 paywall = Paywall.objects.get(name="Acme Chat")
 webhooks.create(paywall.pk, url="https://hooks.example.com/acme", events=["*"])
 ledger.deposit(UserRef(paywall.pk, "refunded"), 10 * NANO, source="browser:deposit")
-ledger.deposit(UserRef(paywall.pk, "payer"), 10 * NANO, source="browser:payer")
+ledger.deposit(UserRef(paywall.pk, "spender"), 10 * NANO, source="browser:spender")
 Delivery.objects.update(state="exhausted", attempts=8, next_attempt_at=None)
 """
 
@@ -154,7 +154,7 @@ def test_prices_show_their_margin_while_one_types(operator: Callable[..., Page],
 def test_the_overview_says_what_was_earned_in_charts_and_tables(
     options: dict[str, object], operator: Callable[..., Page], site: Installation
 ) -> None:
-    assert "http" not in chat(site, "Acme Chat", "payer")
+    assert "http" not in chat(site, "Acme Chat", "spender")
     page = operator(**options)
     page.goto(f"{site.url()}/admin/?days=7")
     expect(page.get_by_text("Who paid most")).to_be_visible()
