@@ -18,6 +18,7 @@ from ledger.entitlements import facts
 from ledger.entitlements.facts import Asker
 from ledger.entitlements.questions import Question
 from ledger.entitlements.rules import Facts
+from ledger.pipeline import Pipeline
 
 log = logging.getLogger("tollgate.gateway")
 
@@ -48,7 +49,7 @@ class Checks:
     def __init__(self, connection_parameters: Callable[[], dict[str, Any]]) -> None:
         self._parameters = connection_parameters
         self._waiting: deque[_Waiting] = deque()
-        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._connection: Pipeline | None = None
         self._runner: asyncio.Task[None] | None = None
 
     async def ask(self, digest: str, question: Question) -> Found:
@@ -90,20 +91,17 @@ class Checks:
         for attempt in (1, 2):
             connection = await self._connected()
             try:
-                cursor = connection.cursor(binary=True)
-                await cursor.execute(statement.text, statement.params, prepare=True)
-                return [facts.answered(row) for row in await cursor.fetchall()]
+                [rows] = await connection.run([statement])
+                return [facts.answered(row) for row in rows]
             except (psycopg.OperationalError, psycopg.InterfaceError):
                 await self._disconnect()
                 if attempt == 2:
                     raise
         raise AssertionError
 
-    async def _connected(self) -> "psycopg.AsyncConnection[Any]":
+    async def _connected(self) -> Pipeline:
         if self._connection is None or self._connection.closed:
-            self._connection = await psycopg.AsyncConnection.connect(
-                **self._parameters(), autocommit=True, options=_OPTIONS
-            )
+            self._connection = await Pipeline.connect(**self._parameters(), options=_OPTIONS)
         return self._connection
 
     async def _disconnect(self) -> None:
