@@ -376,6 +376,35 @@ RULES = [
             AND COALESCE(raw.sums, {_ZEROS}) <> COALESCE(summed.sums, {_ZEROS})
         """,  # noqa: S608
     ),
+    Rule(
+        "what users paid in a month is the sum of their days",
+        """
+        SELECT concat_ws(' ', tenant_id, month, paywall_id, user_id), SUM(expected), SUM(found) FROM (
+            SELECT tenant_id, date_trunc('month', day)::date AS month, paywall_id, user_id,
+                charged AS expected, 0 AS found
+            FROM ledger_usageday
+            UNION ALL SELECT tenant_id, month, paywall_id, user_id, 0, charged FROM ledger_payermonth
+        ) rows GROUP BY tenant_id, month, paywall_id, user_id HAVING SUM(expected) <> SUM(found)
+        """,
+    ),
+    Rule(
+        "how many users paid on a day, and on which they had paid last, is what their days say",
+        """
+        SELECT concat_ws(' ', tenant_id, paywall_id, day, 'after', last_paid), SUM(expected), SUM(found) FROM (
+            SELECT tenant_id, paywall_id, day,
+                LAG(day) OVER (PARTITION BY tenant_id, paywall_id, user_id ORDER BY day) AS last_paid,
+                1 AS expected, 0 AS found
+            FROM (
+                SELECT DISTINCT tenant_id, NULL::uuid AS paywall_id, user_id, day FROM ledger_usageday
+                WHERE charged > 0
+                UNION ALL
+                SELECT tenant_id, paywall_id, user_id, day FROM ledger_usageday
+                WHERE charged > 0 AND paywall_id IS NOT NULL
+            ) paid
+            UNION ALL SELECT tenant_id, paywall_id, day, last_paid, 0, users FROM ledger_payerday
+        ) rows GROUP BY tenant_id, paywall_id, day, last_paid HAVING SUM(expected) <> SUM(found)
+        """,
+    ),
 ]
 
 

@@ -16,6 +16,7 @@ from django.urls import reverse
 from config.money import NANO
 from ledger.alerts import raise_alert
 from ledger.analytics import overview, queries
+from ledger.analytics.payers import payers
 from ledger.analytics.queries import Selection, Sums
 from ledger.analytics.rollups import roll_up_all
 from ledger.models import OperatorAlert, ProxyRequest
@@ -117,7 +118,7 @@ def test_the_figures_are_those_of_the_analytics(rolled_up: bool) -> None:
     assert [group.key for group in found.models] == [("gpt",), ("mini",)]
     assert sum(sums.charged for _, sums in found.timeline) == 911
     assert found.timeline[0][1] == Sums()
-    paid = overview.payers(tenants, asked)
+    paid = payers(tenants, asked)
     # Two tenants' alices are two people.
     assert (paid.now, paid.before) == (3, 1)
     assert [(each.user_id, each.charged) for each in paid.top] == [
@@ -126,7 +127,7 @@ def test_the_figures_are_those_of_the_analytics(rolled_up: bool) -> None:
         ("alice", 11),
     ]
     assert overview.overview(tenants, asked, [other.pk]).now.charged == 11
-    assert overview.payers(tenants, asked, [other.pk]).now == 1
+    assert payers(tenants, asked, other.pk).now == 1
 
 
 def test_the_page_shows_them_beside_the_period_before(root: Client) -> None:

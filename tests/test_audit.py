@@ -31,6 +31,7 @@ UNAUDITED = {
     "paywalls_authorizationrequest", "paywalls_playgroundday", "ledger_featureusage", "ledger_featureuse",
     "ledger_hold", "ledger_idempotencykey", "ledger_lot", "ledger_plansubscription", "ledger_proxyrequest",
     "ledger_requestkey", "ledger_usageincrement", "ledger_usagehour", "ledger_usageday", "ledger_rawhorizon",
+    "ledger_payermonth", "ledger_payerday",
     "ledger_savedcard", "ledger_autocharge", "ledger_settlement", "ledger_split", "ledger_topuplink",
     "ledger_stripecheckout", "ledger_stripeevent", "ledger_stripepayment", "ledger_usageevent", "ledger_usagemonth",
     "ledger_cardremoval", "ledger_modelspend", "paywalls_session", "axes_accessattempt", "axes_accessattemptexpiration",

@@ -89,6 +89,10 @@ BREAKS = {
     "a wallet is marked low just while it is": "UPDATE ledger_account SET is_low = NOT is_low WHERE kind = 'wallet'",
     "roll-ups and increments are the raw rows, hour by hour": "UPDATE ledger_usagehour SET charged = charged + 1",
     "users' roll-ups and increments are the raw rows, day by day": "DELETE FROM ledger_usageincrement",
+    "what users paid in a month is the sum of their days": "UPDATE ledger_payermonth SET charged = charged + 1",
+    "how many users paid on a day, and on which they had paid last, is what their days say": """
+        UPDATE ledger_payerday SET users = users + 1
+    """,
 }
 
 

@@ -7,9 +7,6 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
-
-from django.db import connection, transaction
 
 from ledger.analytics import queries
 from ledger.analytics.queries import Group, Selection, Sums
@@ -17,7 +14,6 @@ from ledger.analytics.queries import Group, Selection, Sums
 # Up to so many days a chart shows hours, days, weeks.
 _BUCKETS = ((2, "hour"), (92, "day"), (400, "week"))
 MAX_DAYS = 3 * 366
-TOP = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +76,6 @@ def period(first: date, last: date, now: datetime) -> Period:
 
 
 @dataclass(frozen=True, slots=True)
-class Payer:
-    """An end user, and what they asked for and paid."""
-
-    user_id: str
-    events: int
-    charged: int
-
-
-@dataclass(frozen=True, slots=True)
-class Payers:
-    """How many end users paid, then and before, and who paid most."""
-
-    now: int
-    before: int
-    top: Sequence[Payer]
-
-
-@dataclass(frozen=True, slots=True)
 class Overview:
     """The figures of a period. `models` are groups by (model), those that earned most first."""
 
@@ -122,32 +100,6 @@ def overview(tenants: Sequence[uuid.UUID], asked: Period, paywalls: Sequence[uui
     )
 
 
-def payers(
-    tenants: Sequence[uuid.UUID], asked: Period, paywalls: Sequence[uuid.UUID] = (), limit: int = TOP
-) -> Payers:
-    """Who paid on the whole days that the period and the one before touch.
-
-    Apart from the rest: it reads a row for each user and day, the rest some for each hour.
-    """
-    statement, params = _each(*_selections(tenants, asked, paywalls))
-    with transaction.atomic(), connection.cursor() as cursor:
-        # Tens of thousands of users are summed in memory; compiling the query takes longer than it saves.
-        cursor.execute("SET LOCAL work_mem = '64MB'; SET LOCAL jit = off")
-        cursor.execute(
-            f"""
-            WITH each AS MATERIALIZED ({statement})
-            SELECT '', COUNT(*) FILTER (WHERE charged > 0), COUNT(*) FILTER (WHERE charged_before > 0) FROM each
-            UNION ALL (
-                SELECT user_id, events, charged FROM each WHERE events > 0 OR charged > 0
-                ORDER BY charged DESC, events DESC, user_id LIMIT %s
-            )
-            """,  # noqa: S608  (names of ours)
-            [*params, limit],
-        )
-        (_, paid, paid_before), *top = cursor.fetchall()
-    return Payers(paid, paid_before, [Payer(*row) for row in top])
-
-
 def _selections(
     tenants: Sequence[uuid.UUID], asked: Period, paywalls: Sequence[uuid.UUID]
 ) -> tuple[Selection, Selection]:
@@ -155,31 +107,4 @@ def _selections(
     return (
         Selection(tenants, asked.since, asked.until, filters),
         Selection(tenants, *asked.before, filters),
-    )
-
-
-def _each(now: Selection, before: Selection) -> tuple[str, list[Any]]:
-    """Each end user's use in both periods; the days of a period follow on those of the one before."""
-    start, after_before = queries.whole_days(before)
-    first, after = queries.whole_days(now)
-    paywalls = list(now.filters.get("paywall_id", ()))
-    of_paywalls = " AND paywall_id = ANY(%s)" if paywalls else ""
-    chosen = [paywalls] if paywalls else []
-    tenants = list(now.tenants)
-    midnights = [datetime.combine(day, datetime.min.time(), UTC) for day in (start, after)]
-    return (
-        f"""
-        SELECT user_id,
-            COALESCE(SUM(events) FILTER (WHERE day >= %s), 0)::bigint AS events,
-            COALESCE(SUM(charged) FILTER (WHERE day >= %s), 0)::bigint AS charged,
-            COALESCE(SUM(charged) FILTER (WHERE day < %s), 0)::bigint AS charged_before
-        FROM (
-            SELECT tenant_id, user_id, day, events, charged FROM ledger_usageday
-            WHERE tenant_id = ANY(%s) AND day >= %s AND day < %s{of_paywalls}
-            UNION ALL
-            SELECT tenant_id, user_id, (hour AT TIME ZONE 'UTC')::date, events, charged FROM ledger_usageincrement
-            WHERE tenant_id = ANY(%s) AND hour >= %s AND hour < %s AND user_id <> ''{of_paywalls}
-        ) used GROUP BY tenant_id, user_id
-        """,  # noqa: S608
-        [first, first, after_before, tenants, start, after, *chosen, tenants, *midnights, *chosen],
     )

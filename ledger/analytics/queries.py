@@ -72,12 +72,6 @@ def whole_hours(since: datetime, until: datetime) -> tuple[datetime, datetime]:
     return _floor(since), _floor(until - timedelta(microseconds=1)) + HOUR
 
 
-def whole_days(selection: Selection) -> tuple[date, date]:
-    """The first day (UTC) that the selection touches, and the one after the last."""
-    last = (selection.until.astimezone(UTC) - timedelta(microseconds=1)).date()
-    return selection.since.astimezone(UTC).date(), last + timedelta(days=1)
-
-
 def _floor(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
@@ -131,51 +125,6 @@ def burned_by_day(tenant_id: uuid.UUID, since: date, user_id: str | None = None)
     user = [user_id] if user_id else []
     since_hour = datetime.combine(since, datetime.min.time(), UTC)
     return dict(_rows(statement, [tenant_id, start, *user, tenant_id, since_hour, *user]))
-
-
-@dataclass(frozen=True, slots=True)
-class UserSums:
-    """What one end user of a paywall used."""
-
-    user_id: str
-    sums: Sums
-
-
-def top_users(selection: Selection, limit: int = 10) -> list[UserSums]:
-    """The end users who paid most, on the whole days (UTC) that the selection touches; filters by paywall only."""
-    statement, params = _by_user(selection)
-    rows = _rows(f"{statement} ORDER BY charged DESC, events DESC, user_id LIMIT %s", [*params, limit])
-    return [UserSums(user_id, Sums(*sums)) for user_id, *sums in rows]
-
-
-def active_users(selection: Selection) -> tuple[int, int]:
-    """How many end users used anything on the days that the selection touches, and how many of them paid."""
-    statement, params = _by_user(selection)
-    counts = f"SELECT COUNT(*) FILTER (WHERE events > 0), COUNT(*) FILTER (WHERE charged > 0) FROM ({statement}) each"  # noqa: S608
-    [(users, payers)] = _rows(counts, params)
-    return users, payers
-
-
-def _by_user(selection: Selection) -> tuple[str, list[Any]]:
-    assert not set(selection.filters) - {"paywall_id"}
-    first, after = whole_days(selection)
-    paywalls = list(selection.filters.get("paywall_id", ()))
-    of_paywalls = " AND paywall_id = ANY(%s)" if paywalls else ""
-    filters = [paywalls] if paywalls else []
-    tenants = list(selection.tenants)
-    half = f"SELECT tenant_id, user_id, {', '.join(MEASURES)} FROM"
-    midnights = [datetime.combine(day, datetime.min.time(), UTC) for day in (first, after)]
-    return (
-        f"""
-        SELECT user_id, {_SUMS} FROM (
-            {half} ledger_usageday WHERE tenant_id = ANY(%s) AND day >= %s AND day < %s{of_paywalls}
-            UNION ALL
-            {half} ledger_usageincrement
-            WHERE tenant_id = ANY(%s) AND hour >= %s AND hour < %s AND user_id <> ''{of_paywalls}
-        ) used GROUP BY tenant_id, user_id
-        """,  # noqa: S608
-        [tenants, first, after, *filters, tenants, *midnights, *filters],
-    )
 
 
 _SUMS = ", ".join(f"COALESCE(SUM({name}), 0)::bigint AS {name}" for name in MEASURES)

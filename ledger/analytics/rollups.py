@@ -11,6 +11,8 @@ The counters of features (`ledger/entitlements/`) get their uses by the same way
 
 from django.db import connection, transaction
 
+from ledger.analytics import payerdays
+
 # Increments that one transaction takes: its locks stay short.
 MAX_INCREMENTS = 50_000
 
@@ -55,6 +57,8 @@ _ROLL_UP = f"""
     ), named AS (
         SELECT * FROM taken WHERE user_id <> ''
     ), hours AS ({_add("ledger_usagehour", _HOUR, "taken")}), days AS ({_add("ledger_usageday", _DAY, "named")}),
+    charged AS MATERIALIZED ({payerdays.CHARGED}), payer_months AS ({payerdays.MONTHS}),
+    chained AS MATERIALIZED ({payerdays.CHAINED}), payer_days AS ({payerdays.DAYS}),
     uses AS (
         SELECT tenant_id, user_id, feature_id, used_on, SUM(uses)::bigint AS uses FROM named
         WHERE uses <> 0 GROUP BY 1, 2, 3, 4 HAVING SUM(uses) > 0

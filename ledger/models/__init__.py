@@ -12,7 +12,7 @@ from ledger.models.modelspend import ModelSpend
 from ledger.models.plan_subscription import PlanSubscription
 from ledger.models.reconciliation import ReconciliationItem
 from ledger.models.request import ProxyRequest, RequestKey
-from ledger.models.rollup import RawHorizon, UsageDay, UsageHour, UsageIncrement
+from ledger.models.rollup import PayerDay, PayerMonth, RawHorizon, UsageDay, UsageHour, UsageIncrement
 from ledger.models.saved_card import AutoCharge, CardRemoval, SavedCard
 from ledger.models.split import Settlement, Split
 from ledger.models.stripe_account import StripeAccount
@@ -38,6 +38,8 @@ __all__ = [
     "Lot",
     "ModelSpend",
     "OperatorAlert",
+    "PayerDay",
+    "PayerMonth",
     "PlanSubscription",
     "ProxyRequest",
     "RawHorizon",

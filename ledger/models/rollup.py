@@ -1,6 +1,6 @@
-"""Roll-ups: what was used, summed by hour and by user and day; and the increments that are not in them yet.
+"""Roll-ups: what was used, summed by hour and by user and day; who paid; and the increments that are not in them yet.
 
-All three are derived: `ledger/analytics/rollups.py` says from what, and `verify_ledger` proves it. Money is in
+All are derived: `ledger/analytics/rollups.py` says from what, and `verify_ledger` proves it. Money is in
 nano-dollars.
 """
 
@@ -121,6 +121,56 @@ class UsageDay(Measures):
 
     def __str__(self) -> str:
         return f"{self.user_id} {self.day}"
+
+
+class PayerMonth(models.Model):
+    """What one end user paid in a paywall in one month (its first day, UTC, by the time of the event)."""
+
+    id = models.BigAutoField(primary_key=True)
+    tenant = _derived("paywalls.Tenant")
+    month = models.DateField()
+    paywall_id = models.UUIDField(null=True)
+    user_id = models.CharField(max_length=MAX_EXTERNAL_ID)
+    charged = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "month", "paywall_id", "user_id"],
+                name="payer_month_unique",
+                nulls_distinct=False,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.month:%Y-%m}"
+
+
+class PayerDay(models.Model):
+    """How many end users paid on one day (UTC) who had paid last on an earlier one, or never.
+
+    In a paywall, or in any of the tenant's where none is named. Who paid between two days is counted once by those
+    rows of these days whose `last_paid` lies before the first of them: nobody's rows have to be read.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    tenant = _derived("paywalls.Tenant")
+    paywall_id = models.UUIDField(null=True)
+    day = models.DateField()
+    last_paid = models.DateField(null=True)
+    users = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "paywall_id", "day", "last_paid"],
+                name="payer_day_unique",
+                nulls_distinct=False,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.users} on {self.day}"
 
 
 class RawHorizon(models.Model):

@@ -8,7 +8,8 @@ from fractions import Fraction
 from config import money
 from config.admin.columns import list_of
 from ledger.admin.overview.charts import BLUE, GREEN, ORANGE, RED, Chart, Series
-from ledger.analytics.overview import Overview, Payers
+from ledger.analytics.overview import Overview
+from ledger.analytics.payers import Payers
 from ledger.analytics.queries import Sums
 from paywalls.models import EndUser
 

@@ -14,7 +14,8 @@ from config.admin.columns import list_of
 from config.admin.paging import CEILING
 from ledger.admin import scope
 from ledger.admin.overview import figures, start
-from ledger.analytics.overview import Period, overview, payers, period
+from ledger.analytics.overview import Period, overview, period
+from ledger.analytics.payers import payers
 from ledger.models import OperatorAlert, ReconciliationItem
 from paywalls.models import Paywall
 from webhooks.models import Subscription
@@ -50,12 +51,12 @@ def first_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def payers_part(request: HttpRequest) -> HttpResponse:
-    """Who paid: a part of the first page, which it asks for by itself, since it reads a row for each user and day."""
+    """Who paid: a part of the first page, which it asks for by itself, since it reads a row for each user and month."""
     if not _may_see_figures(request):
         raise PermissionDenied
     chosen = _chosen(request, scope.paywalls(request))
     asked = _asked(request, datetime.now(UTC))
-    found = payers(scope.tenants(request), asked, [chosen.pk] if chosen else [])
+    found = payers(scope.tenants(request), asked, chosen.pk if chosen else None)
     parts = {"card": figures.payers_card(found), "chart": figures.payers_chart(found)}
     return render(request, "admin/overview/payers.html", parts)
 
