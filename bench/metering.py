@@ -44,8 +44,9 @@ def main() -> None:
             ("ingest", serve(tenant, key, "ingest", arguments.batches)),
         ]
     print(f"{arguments.stored:,} events stored before, {CLIENTS} clients, batches of {SIZE:,}")
-    for name, (rate, cpu) in rows:
-        print(f"{name:>24} {rate:>10,.0f} events/s {cpu:>8.1f} us CPU of the server an event")
+    for name, (rate, server, database) in rows:
+        print(f"{name:>24} {rate:>10,.0f} events/s {server:>8.1f} us CPU of the server an event", end="")
+        print(f" {database:>8.1f} of PostgreSQL" if database else "")
 
 
 def make_tenant():
@@ -111,7 +112,7 @@ def store(tenant, count):
 
 
 def serve(tenant, key, kind, batches):
-    """(events a second, microseconds of the server's CPU an event)."""
+    """(events a second, microseconds of the server's CPU an event, and of PostgreSQL's)."""
     from django.db import connection
 
     with socket.socket() as free:
@@ -142,11 +143,12 @@ def serve(tenant, key, kind, batches):
         wait_for(port)
         send(port, key, bodies(3))
         work = bodies(batches)
-        before, started = cpu_of(server.pid), time.perf_counter()
+        spent, started = (cpu_of(server.pid), cpu_of_database()), time.perf_counter()
         send(port, key, work)
         seconds = time.perf_counter() - started
+        server_cpu, database_cpu = cpu_of(server.pid) - spent[0], cpu_of_database() - spent[1]
         events = batches * SIZE
-        return events / seconds, (cpu_of(server.pid) - before) / events * 1_000_000
+        return events / seconds, server_cpu / events * 1_000_000, database_cpu / events * 1_000_000
     finally:
         server.terminate()
         server.wait()
@@ -198,6 +200,16 @@ def cpu_of(pid):
     """Seconds of CPU that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_of_database():
+    """Seconds of CPU of the backends of this database; 0 where PostgreSQL runs on another machine."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+        pids = [pid for (pid,) in cursor.fetchall() if pid != connection.connection.info.backend_pid]
+    return sum(cpu_of(pid) for pid in pids if Path(f"/proc/{pid}").exists())
 
 
 if __name__ == "__main__":

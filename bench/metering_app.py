@@ -3,6 +3,8 @@
 import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+# As `config/asgi.py` has it, which comes too late here: without a pool each request connects anew.
+os.environ.setdefault("DATABASE_POOL", "8")
 
 from django.conf import settings
 

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import NamedTuple
 
 from config.money import NANO
 from ledger import lots as burning
@@ -65,8 +66,7 @@ class Hold:
     counted_on: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
+class Movement(NamedTuple):
     """One change of `posted`: `amount` is positive into the wallet and negative out of it.
 
     `lots` lists what each lot gained or gave; what debt swallowed or made is in none. `expired` marks the movement
@@ -211,7 +211,7 @@ def burn_each(
     live = lots[first:]
     if live and live[0].remaining != left:
         live[0] = replace(live[0], remaining=left)
-    return Change(replace(account, posted=posted, version=version, lots=tuple(live)), expired), each
+    return Change(Account(posted, account.held, version, tuple(live), account.windows), expired), each
 
 
 def charge(account: Account, amount: int, now: datetime, limits: Limits = NO_LIMITS) -> Change:
@@ -280,5 +280,5 @@ def expire_lots(account: Account, now: datetime) -> tuple[Account, tuple[Movemen
         if lot.has_expired(now):
             lots, parts = burning.burn(account.lots, part, first=lot.id)
             account, movement = move(account, -part, lots, parts)
-            movements.append(replace(movement, expired=lot.id))
+            movements.append(movement._replace(expired=lot.id))
     return account, tuple(movements)

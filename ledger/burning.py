@@ -63,4 +63,4 @@ def burn(
         done.append(Burned(movement.balance_before))
     keep(wallet, change)
     state.transfers += rows
-    return BurnedAll(wallet_id, wallet.user_id, wallet.team_id, done)
+    return BurnedAll(done)

@@ -338,11 +338,8 @@ class Burned(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BurnedAll:
-    """What became of each of the `Burns`, in order; whose wallet it is (None: not a user's, not a team's)."""
+    """What became of each of the `Burns`, in order."""
 
-    account_id: uuid.UUID
-    user_id: uuid.UUID | None
-    team_id: uuid.UUID | None
     each: Sequence[Burned | Refusal]
 
 

@@ -37,8 +37,6 @@ class WalletState:
     is_low: bool
     # Whether its owner is blocked.
     blocked: bool
-    user_id: uuid.UUID | None
-    team_id: uuid.UUID | None
     lots_read: bool = False
     configured: bool = False
 
@@ -223,8 +221,6 @@ class State:
             low,
             is_low,
             blocked,
-            user_id,
-            team_id,
             clock,
         ) = row
         state = book.Account(posted, held, version, (), Windows(*windows))
@@ -239,8 +235,6 @@ class State:
             is_low,
             is_low,
             blocked,
-            user_id,
-            team_id,
         )
         # One clock for all processes: the database's, read after the locks were granted.
         self.clock: datetime = clock

@@ -11,13 +11,13 @@ from config.sql import Statement, array, columns
 
 
 def wallets_of(refs: Sequence[tuple[uuid.UUID, str]]) -> Statement:
-    """Rows (paywall id, external id, account id, connection id) of the end users that have a wallet.
+    """Rows (paywall id, external id, user id, account id, connection id) of the end users that have a wallet.
 
     It is their own, or the one that they are connected to.
     """
     return Statement(
         """
-        SELECT u.paywall_id, u.external_id, a.id, c.id
+        SELECT u.paywall_id, u.external_id, u.id, a.id, c.id
         FROM unnest(%s::uuid[], %s::text[]) AS ref(paywall_id, external_id)
         JOIN paywalls_enduser u USING (paywall_id, external_id)
         LEFT JOIN paywalls_connection c ON c.user_id = u.id AND c.ended_at IS NULL
@@ -80,14 +80,14 @@ def lock_accounts(account_ids: Collection[uuid.UUID]) -> Statement:
 
     NO KEY: transfers that name the account as a foreign key need not wait. Rows: (id, tenant id, posted, held,
     version, next expiry, day limit, month limit, window day, day used, month used, low balance, is low, whether the
-    owner is blocked, user id, team id, the database's clock); the clock is read after the lock was granted.
+    owner is blocked, the database's clock); the clock is read after the lock was granted.
     """
     return Statement(
         """
         SELECT id, tenant_id, posted, held, version, next_expiry, day_limit, month_limit, window_day, day_used,
             month_used, low_balance, is_low,
             COALESCE((SELECT u.blocked_at IS NOT NULL FROM paywalls_enduser u WHERE u.id = user_id), false),
-            user_id, team_id, clock_timestamp()
+            clock_timestamp()
         FROM ledger_account WHERE id = ANY(%s::uuid[]) AND kind IN ('wallet', 'earnings')
         ORDER BY id FOR NO KEY UPDATE
         """,

@@ -40,12 +40,13 @@ def _house_accounts(
 
 @dataclass(slots=True)
 class Found:
-    """The accounts of end users: their own, or those that they are connected to, through which `connections`.
+    """End users' keys (`users`) and accounts: their own, or those that they are connected to, through `connections`.
 
     `gifts` are the trial credits to post for those that had none. A user of a shared paywall who is connected to none
     is in `unconnected`, one of an unknown paywall in neither.
     """
 
+    users: dict[UserRef, uuid.UUID] = field(default_factory=dict)
     accounts: dict[UserRef, uuid.UUID] = field(default_factory=dict)
     connections: dict[UserRef, uuid.UUID] = field(default_factory=dict)
     gifts: list[Credit] = field(default_factory=list)
@@ -93,17 +94,17 @@ def find_or_make(refs: Collection[UserRef]) -> Work:
 
 def _find(refs: Collection[UserRef], found: Found) -> Work:
     [rows] = yield [statements.wallets_of([(ref.paywall_id, ref.external_id) for ref in refs])]
-    for paywall_id, external_id, account_id, connection in rows:
+    for paywall_id, external_id, user_id, account_id, connection in rows:
         ref = UserRef(paywall_id, external_id)
-        found.accounts[ref] = account_id
+        found.users[ref], found.accounts[ref] = user_id, account_id
         if connection:
             found.connections[ref] = connection
 
 
 def teams_of(tenant_id: uuid.UUID, external_ids: Collection[str]) -> Work:
-    """{team's id as the app has it: its wallet} of a tenant's teams, both made where they are missing."""
+    """{team's id as the app has it: (its key, its wallet)} of a tenant's teams, both made where they are missing."""
     [rows] = yield [statements.team_wallets(tenant_id, external_ids)]
-    found = {external_id: account_id for external_id, _, account_id in rows if account_id}
+    found = {external_id: (team_id, account_id) for external_id, team_id, account_id in rows if account_id}
     if not (missing := [name for name in external_ids if name not in found]):
         return found
     _, rows = yield [teams.insert_missing(tenant_id, missing), statements.team_wallets(tenant_id, missing)]
@@ -113,7 +114,7 @@ def teams_of(tenant_id: uuid.UUID, external_ids: Collection[str]) -> Work:
         statements.insert_owned_wallets(wallets),
         statements.team_wallets(tenant_id, missing),
     ]
-    return found | {external_id: account_id for external_id, _, account_id in rows}
+    return found | {external_id: (team_id, account_id) for external_id, team_id, account_id in rows}
 
 
 def customer_of(tenant_id: uuid.UUID) -> Work:

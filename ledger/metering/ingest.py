@@ -2,17 +2,19 @@
 
 1. which of them are known, what the tenant's burn tables say, what operators typed of providers' costs
 2. the wallets that they name, made where they are missing
-3. posting: a debit for each event that costs something
-4. the events, and the month's count
+3. the events, as if their wallets could pay
+4. posting: a debit for each event that costs something
+5. the month's count, and of the events those whose debits were refused
 
-An event that another batch takes in at the same time stops the insert, and the whole is tried again: then it is known.
+The wallets are locked as late as this, so that batches about the same ones wait for each other the least. An event that
+another batch takes in at the same time stops the insert, and the whole is tried again: then it is known.
 """
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -26,7 +28,7 @@ from ledger.errors import Refusal
 from ledger.metering import statements
 from ledger.metering.reading import Event, InvalidEvents
 from ledger.models import Account, Transfer, UsageEvent
-from ledger.operations import Burn, Burned, BurnedAll, Burns, Debit, Outcome, Receipt
+from ledger.operations import Burn, Burned, BurnedAll, Burns, Credit, Debit, Outcome, Receipt
 from ledger.rating import catalogue, rating, rules
 from ledger.rating.rating import CostCard, Rated, Version
 from paywalls.models import Tenant
@@ -99,73 +101,88 @@ def steps(reporter: Reporter, events: Sequence[Event], now: datetime) -> Work:
     if not new:
         return Taken(None, 0, len(events))
     rated = _rated(new, reporter, versions(tables), catalogue.cards(named, costs))
-    row_ids, transfer_ids = ids.many(len(new)), ids.many(len(new))
-    payers = yield from _wallets_of(reporter, [event for _, event in new])
-    burned: dict[Payer, list[int]] = {payer: [] for payer in payers}
+    row_ids, transfer_ids, batch_id = ids.many(len(new)), ids.many(len(new)), ids.new()
+    payers, gifts = yield from _payers_of(reporter, [event for _, event in new])
+    kept = [
+        _row(row_id, payers, event, _state(price, paid=True), price)
+        for row_id, (_, event), price in zip(row_ids, new, rated, strict=True)
+    ]
+    yield [statements.insert_events(reporter.tenant_id, batch_id, kept)]
+    burned: dict[Named, list[int]] = {named: [] for named in payers}
     for place, ((_, event), price) in enumerate(zip(new, rated, strict=True)):
         if price.amount:
             burned[payer_of(event)].append(place)
     todo = [
         Burns(
-            wallet,
+            payers[named].account_id,
             [
                 _burn(row_ids[place], transfer_ids[place], new[place][1], rated[place].amount or 0)
-                for place in burned[payer]
+                for place in places
             ],
             overdraw=reporter.overdraws,
             watched=listened,
         )
-        for payer, wallet in payers.items()
+        for named, places in burned.items()
+        if places
     ]
-    outcomes: list[Outcome] = yield from posting.steps(todo)
-    owners: dict[Payer, BurnedAll] = {}
-    paid: set[int] = set()
-    for payer, outcome in zip(payers, outcomes, strict=True):
-        if not isinstance(outcome, BurnedAll):
-            assert isinstance(outcome, Refusal)
-            raise outcome
-        owners[payer] = outcome
-        paid.update(
-            place for place, done in zip(burned[payer], outcome.each, strict=True) if isinstance(done, Burned)
-        )
-    batch_id = ids.new()
-    kept = [
-        _row(row_id, owners, event, _state(price, place in paid), price)
-        for place, (row_id, (_, event), price) in enumerate(zip(row_ids, new, rated, strict=True))
+    outcomes: list[Outcome] = yield from posting.steps([*gifts, *todo])
+    places = [place for places in burned.values() for place in places]
+    unpaid = [
+        (row_ids[place], UNBILLED, rated[place].amount, rated[place].cost, rated[place].burn_table)
+        for place, done in zip(places, _each(outcomes[len(gifts) :]), strict=True)
+        if not isinstance(done, Burned)
     ]
-    _, [[counted]] = yield [
-        statements.insert_events(reporter.tenant_id, batch_id, kept),
-        statements.count_month(ids.new(), reporter.tenant_id, now.date().replace(day=1), len(new)),
-    ]
+    month = statements.count_month(ids.new(), reporter.tenant_id, now.date().replace(day=1), len(new))
+    [[counted]], *_ = yield [month, *([statements.settle_events(unpaid)] if unpaid else [])]
     if reporter.monthly_events is not None and counted > reporter.monthly_events:
         raise QuotaReached(reporter.monthly_events, now)
     return Taken(batch_id, len(new), len(events) - len(new))
 
 
+def _each(outcomes: Iterable[Outcome]) -> Iterable[Burned | Refusal]:
+    """What became of each burn, in order. Raises the Refusal of a wallet's burns as a whole."""
+    for outcome in outcomes:
+        if not isinstance(outcome, BurnedAll):
+            assert isinstance(outcome, Refusal)
+            raise outcome
+        yield from outcome.each
+
+
 # Whose wallet it is, as the app names them: (team, None), (None, user), or the customer's with neither.
-Payer = tuple[str | None, str | None]
+Named = tuple[str | None, str | None]
 
 
-def payer_of(event: Event) -> Payer:
+class Payer(NamedTuple):
+    """A wallet, and whose it is: a user's, a team's, or else the customer's."""
+
+    account_id: uuid.UUID
+    user_id: uuid.UUID | None = None
+    team_id: uuid.UUID | None = None
+
+
+def payer_of(event: Event) -> Named:
     """Who pays: the team, else the user, else the customer."""
     return (event.team, None) if event.team else (None, event.user)
 
 
-def _wallets_of(reporter: Reporter, events: Sequence[Event]) -> Work:
-    """The wallets of all that the events name, those of teams and customers made where they are missing.
+def _payers_of(reporter: Reporter, events: Collection[Event]) -> Work:
+    """All that the events name, made where they are missing; and the trial credits of those that were.
 
-    Also of users for whom a team pays: the event is theirs all the same.
+    Also users for whom a team pays: the event is theirs all the same.
     """
-    found: dict[Payer, uuid.UUID | UserRef] = {
-        (None, user): UserRef(reporter.home_id, user)
-        for user in sorted({event.user for event in events if event.user})
+    refs = {event.user: UserRef(reporter.home_id, event.user) for event in events if event.user}
+    found = (yield from wallets.find_or_make(refs.values())) if refs else wallets.Found()
+    payers: dict[Named, Payer] = {
+        (None, name): Payer(found.accounts[ref], found.users[ref]) for name, ref in refs.items()
     }
     if teams := {event.team for event in events if event.team}:
-        team_wallets = yield from wallets.teams_of(reporter.tenant_id, teams)
-        found |= {(team, None): wallet for team, wallet in team_wallets.items()}
+        of_teams = yield from wallets.teams_of(reporter.tenant_id, teams)
+        payers |= {(name, None): Payer(wallet, None, team_id) for name, (team_id, wallet) in of_teams.items()}
     if any(not event.team and not event.user for event in events):
-        found[None, None] = yield from wallets.customer_of(reporter.tenant_id)
-    return found
+        customer = yield from wallets.customer_of(reporter.tenant_id)
+        payers[None, None] = Payer(customer)
+    gifts: list[Credit] = found.gifts
+    return payers, gifts
 
 
 def _burn(row_id: str, transfer_id: str, event: Event, amount: int) -> Burn:
@@ -188,10 +205,10 @@ def burn(row_id: uuid.UUID, wallet: uuid.UUID | UserRef, amount: int, event: Any
 
 def state_after(price: Rated, outcome: Outcome | None) -> str:
     """An event's state by its price and what posting said of its debit."""
-    return _state(price, isinstance(outcome, Receipt))
+    return _state(price, paid=isinstance(outcome, Receipt))
 
 
-def _state(price: Rated, paid: bool) -> str:
+def _state(price: Rated, *, paid: bool) -> str:
     if price.amount is None:
         return UNRATED
     if not price.amount:
@@ -241,11 +258,11 @@ def _rated(
 
 
 def _row(
-    row_id: str, owners: Mapping[Payer, BurnedAll], event: Event, state: str, price: Rated
+    row_id: str, payers: Mapping[Named, Payer], event: Event, state: str, price: Rated
 ) -> tuple[Any, ...]:
     used = event.used
-    payer = owners[payer_of(event)]
-    user = owners[None, event.user].user_id if event.user else None
+    payer = payers[payer_of(event)]
+    user = payers[None, event.user].user_id if event.user else None
     return (
         row_id,
         payer.account_id,

@@ -12,16 +12,19 @@ from webhooks.outbox import LIVE
 
 def known(tenant_id: uuid.UUID, event_ids: Collection[str], keys: Collection[str]) -> Statement:
     """Rows (event id as text, idempotency key) of the tenant's events that have one of these."""
-    return Statement(
-        """
+    text = """
         SELECT event_id::text, idempotency_key FROM ledger_usageevent
         WHERE tenant_id = %s AND event_id = ANY(%s::uuid[])
+        """
+    if not keys:
+        # To PostgreSQL an empty list may mean rows without a key: it would look at all of them.
+        return Statement(text, (tenant_id, array(event_ids)))
+    text += """
         UNION ALL
         SELECT event_id::text, idempotency_key FROM ledger_usageevent
-        WHERE tenant_id = %s AND idempotency_key = ANY(%s::text[])
-        """,
-        (tenant_id, array(event_ids), tenant_id, array(keys)),
-    )
+        WHERE tenant_id = %s AND idempotency_key IS NOT NULL AND idempotency_key = ANY(%s::text[])
+        """
+    return Statement(text, (tenant_id, array(event_ids), tenant_id, array(keys)))
 
 
 def burn_tables(tenant_id: uuid.UUID) -> Statement:

@@ -129,7 +129,7 @@ def _steps(owner: Owner, amount: int, settings: dict[str, Any]) -> Work:
             wallet = owner
         case TeamRef():
             found = yield from wallets.teams_of(owner.tenant_id, [owner.external_id])
-            wallet = found[owner.external_id]
+            _, wallet = found[owner.external_id]
         case CustomerRef():
             wallet = yield from wallets.customer_of(owner.tenant_id)
     [outcome] = yield from posting.steps([Credit(wallet=wallet, amount=amount, **settings)])

@@ -86,8 +86,10 @@ class Transfer(Row):
             ),
             models.Index(fields=["reverses"], name="transfer_reverses", condition=Q(reverses__isnull=False)),
             models.Index(fields=["tenant", "-created_at"], name="transfer_tenant_date"),
-            # Nearly all are of usage: who looks for those finds them by date.
-            models.Index(fields=["kind", "id"], name="transfer_kind", condition=~Q(kind="usage")),
+            # Nearly all are of usage, the gateway's or reported: who looks for those finds them by date.
+            models.Index(
+                fields=["kind", "id"], name="transfer_kind", condition=~Q(kind__in=["usage", "burn"])
+            ),
         ]
 
     def __str__(self) -> str:
