@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from config import ids, secrets
 from config.money import NANO
 from paywalls import keys
-from paywalls.configuration import InvalidDocument, apply_document, limits, load, playground, prices
+from paywalls.configuration import InvalidDocument, apply_document, limits, load, parts, playground, prices
 from paywalls.configuration import document as configuration
 from paywalls.models import Paywall, PaywallKey, PaywallModel, Provider, Tenant
 from tests import databases
@@ -481,7 +481,9 @@ def test_a_base_url_of_ones_own(address: str, stored: str) -> None:
 def test_a_document_that_is_no_mapping(value: object) -> None:
     with pytest.raises(InvalidDocument) as caught:
         apply_document(value, ENVIRON)
-    assert caught.value.faults == ["document: must be a mapping with the keys paywalls, tenant"]
+    assert caught.value.faults == [
+        "document: must be a mapping with the keys entitlements, paywalls, provider_costs, tenant"
+    ]
 
 
 def test_namesakes_are_faults() -> None:
@@ -690,6 +692,7 @@ def test_every_key_is_documented(keys_of: str) -> None:
         ("`limits` of a paywall", limits.PAYWALL),
         ("`playground`", playground.KEYS),
         ("`playground.visitor`, `playground.link`", playground.EACH),
+        *((f"`{part.key}[]`", part.entry_keys) for part in parts.registered()),
     ],
 )
 def test_every_key_is_documented_in_its_table(heading: str, keys: set[str]) -> None:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from paywalls import rules
-from paywalls.configuration import calls, limits, payments, playground, prices, routes
+from paywalls.configuration import calls, limits, parts, payments, playground, prices, routes
 from paywalls.configuration.faults import Faults
+from paywalls.configuration.parts import Listed, Part
 from paywalls.configuration.sections import MISSING, Missing, Section
 from paywalls.errors import InvalidSetting
 from paywalls.models import Paywall, PaywallModel
@@ -79,19 +80,22 @@ class PaywallEntry(Entry):
 
 @dataclass(frozen=True)
 class Plan:
-    """What the document wants."""
+    """What the document wants; `parts` are the lists of other apps."""
 
     tenant: Entry
     paywalls: list[PaywallEntry]
+    parts: list[tuple[Part, list[Listed]]]
 
 
 def read(document: object, environ: Mapping[str, str], faults: Faults) -> Plan:
     """What the document wants; what is wrong with it goes to `faults`."""
-    top = Section(document, "", keys=_DOCUMENT, faults=faults, environ=environ)
+    lists = parts.registered()
+    keys = {*_DOCUMENT, *(part.key for part in lists)}
+    top = Section(document, "", keys=keys, faults=faults, environ=environ)
     tenant = _tenant(top.child("tenant", keys=_TENANT))
     paywalls = [_paywall(section) for section in top.children("paywalls", keys=_PAYWALL)]
     _refuse_twins(paywalls, "name")
-    return Plan(tenant, paywalls)
+    return Plan(tenant, paywalls, [(part, parts.read(top, part)) for part in lists])
 
 
 def _tenant(at: Section) -> Entry:

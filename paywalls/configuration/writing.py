@@ -39,7 +39,10 @@ def apply_document(document: object, environ: Mapping[str, str]) -> dict[str, An
         tenant = _tenant(plan.tenant)
         paywalls = [_paywall(tenant, entry) for entry in plan.paywalls]
         faults.raise_any()
-    assert tenant is not None
+        assert tenant is not None
+        for part, entries in plan.parts:
+            if entries:
+                part.write(tenant, entries)
     return {"tenant": {"id": tenant.public_id}, "paywalls": paywalls}
 
 
