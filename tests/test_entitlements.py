@@ -104,6 +104,25 @@ def check(api, user="alice", feature="search", **action):
     return answer.json()
 
 
+@committed
+def test_where_a_team_pays_its_wallet_is_looked_at():
+    api = TenantApi()
+    question = {"userId": "alice", "teamId": "red", "featureId": "search", "action": TOKENS}
+    [nobody] = ask(question, key=api.plain)
+    assert (nobody.json()["reason"], nobody.json()["actions"]) == ("The team has no wallet.", [])
+    assert consume(api, teamId="red").json()["reason"] == "The team has no wallet."
+    grant = {"amount": 7, "teamId": "red", "description": "for the team", "idempotencyKey": "g"}
+    assert api.post("/v1/credits/grant", grant).status_code == 200
+    [team, alone] = ask(question, {**question, "teamId": None}, key=api.plain)
+    assert (team.json()["allowed"], team.json()["currentBalance"]) == (True, 7)
+    assert alone.json()["reason"] == "The user has no wallet."
+    assert limit(api, limitValue=1).status_code == 201
+    assert consume(api, teamId="red").json()["allowed"]
+    assert consume(api, teamId="red").json()["reason"] == "Usage limit of 1 reached"
+    other = TenantApi()
+    assert ask(question, key=other.plain)[0].json()["reason"] == "The team has no wallet."
+
+
 # --- The rules ---------------------------------------------------------------------------------------------
 
 TODAY = date(2026, 3, 31)

@@ -7,6 +7,7 @@ from typing import Any
 
 from config.wire import stamp
 from ledger import topups
+from ledger.entitlements.questions import Question
 from ledger.entitlements.rules import Facts, Remedy, Verdict
 from paywalls import tenants
 from paywalls.models import EndUser, Tenant
@@ -57,8 +58,13 @@ def number(billionths: int) -> int | float:
     return whole if not part else float(Decimal(billionths).scaleb(-9))
 
 
-def actions(remedy: Remedy, tenant_id: uuid.UUID, user_id: str) -> list[dict[str, str]]:
-    """The links of a refusal: the user's top-up page, which also opens the wallet of somebody new."""
+def actions(remedy: Remedy, tenant_id: uuid.UUID, question: Question) -> list[dict[str, str]]:
+    """The links of a refusal: the user's top-up page, which also opens the wallet of somebody new.
+
+    None where a team pays: only the customer can grant it credits.
+    """
+    if question.team_id:
+        return []
     home = tenants.home_of(Tenant.objects.get(pk=tenant_id))
-    user, _ = EndUser.objects.get_or_create(paywall=home, external_id=user_id)
+    user, _ = EndUser.objects.get_or_create(paywall=home, external_id=question.user_id)
     return [{"type": remedy.value, "label": LABELS[remedy], "url": topups.link_for(user)}]

@@ -23,9 +23,9 @@ class UseKeyReused(Exception):
     """The key has counted another use: of another user or feature, or of other units."""
 
 
-def read(tenant_id: uuid.UUID, user_id: str, feature_id: str) -> Facts:
-    """What a verdict about this user and feature depends on, as it is now."""
-    statement = reading.of_tenant(tenant_id, user_id, feature_id)
+def read(tenant_id: uuid.UUID, user_id: str, feature_id: str, team_id: str = "") -> Facts:
+    """What a verdict about this user and feature depends on, as it is now; `team_id` is the team that pays."""
+    statement = reading.of_tenant(tenant_id, user_id, feature_id, team_id)
     with connection.cursor() as cursor:
         cursor.execute(statement.text, statement.params)
         [row] = cursor.fetchall()
@@ -41,6 +41,7 @@ def consume(
     cost: int,
     key: str | None,
     answer: Callable[[Facts, Verdict], dict[str, Any]],
+    team_id: str = "",
 ) -> dict[str, Any]:
     """Count `units` uses where the verdict allows all of them; what `answer` says of it.
 
@@ -52,8 +53,9 @@ def consume(
             _lock_counter(tenant_id, user_id, feature_id)
             if key and (seen := _answered(tenant_id, key, user_id, feature_id, units)) is not None:
                 return seen
-            facts = read(tenant_id, user_id, feature_id)
-            told = answer(facts, decided := decide(facts, cost=cost, units=units))
+            facts = read(tenant_id, user_id, feature_id, team_id)
+            decided = decide(facts, cost=cost, units=units, payer="team" if team_id else "user")
+            told = answer(facts, decided)
             if decided.allowed:
                 _count(tenant_id, user_id, feature_id, facts, units)
                 if key:

@@ -24,8 +24,8 @@ _COLUMNS = """
     CASE WHEN c.day >= date_trunc('month', clock.today) THEN c.month_used ELSE 0 END + COALESCE(fresh.in_month, 0),
     COALESCE(c.total_used, 0) + COALESCE(fresh.ever, 0), w.posted - w.held, COALESCE(lapsed.amount, 0), last.kind
 """
-# The rows of `t` are tenants, beside `a` (user_id, feature_id, n). COALESCE keeps the planner from the index of
-# everybody's expiries while the tables are small.
+# The rows of `t` are tenants, beside `a` (user_id, feature_id, team_id, n). The wallet is the team's where one is
+# named. COALESCE keeps the planner from the index of everybody's expiries while the tables are small.
 _FOUND = """
     CROSS JOIN LATERAL (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date AS today OFFSET 0) clock
     LEFT JOIN ledger_entitlement own
@@ -40,9 +40,15 @@ _FOUND = """
         FROM ledger_usageincrement i
         WHERE i.tenant_id = t.id AND i.user_id = a.user_id AND i.feature_id = a.feature_id
     ) fresh ON true
-    LEFT JOIN paywalls_paywall home ON home.tenant_id = t.id AND home.is_home
-    LEFT JOIN paywalls_enduser u ON u.paywall_id = home.id AND u.external_id = a.user_id
-    LEFT JOIN ledger_account w ON w.user_id = u.id
+    LEFT JOIN LATERAL (
+        SELECT own.* FROM paywalls_paywall home
+        JOIN paywalls_enduser u ON u.paywall_id = home.id AND u.external_id = a.user_id
+        JOIN ledger_account own ON own.user_id = u.id
+        WHERE home.tenant_id = t.id AND home.is_home AND a.team_id = ''
+        UNION ALL
+        SELECT shared.* FROM paywalls_team g JOIN ledger_account shared ON shared.team_id = g.id
+        WHERE g.tenant_id = t.id AND g.external_id = a.team_id
+    ) w ON true
     LEFT JOIN LATERAL (
         SELECT SUM(remaining)::bigint AS amount FROM ledger_lot
         WHERE w.next_expiry <= clock_timestamp() AND account_id = w.id AND is_live
@@ -54,15 +60,15 @@ _FOUND = """
 """
 
 
-def of_tenant(tenant_id: uuid.UUID, user_id: str, feature_id: str) -> Statement:
-    """One row for `facts` about a tenant's user and feature."""
+def of_tenant(tenant_id: uuid.UUID, user_id: str, feature_id: str, team_id: str = "") -> Statement:
+    """One row for `facts` about a tenant's user and feature; the wallet is the team's where one is named."""
     return Statement(
         f"""
-        SELECT {_COLUMNS} FROM (VALUES (%s::text, %s::text)) AS a(user_id, feature_id)
+        SELECT {_COLUMNS} FROM (VALUES (%s::text, %s::text, %s::text)) AS a(user_id, feature_id, team_id)
         JOIN paywalls_tenant t ON t.id = %s
         {_FOUND}
         """,  # noqa: S608  (names of ours)
-        (user_id, feature_id, tenant_id),
+        (user_id, feature_id, team_id, tenant_id),
     )
 
 
@@ -90,8 +96,8 @@ def of_keys(asked: Sequence[tuple[str, Question]]) -> Statement:
             cost.id IS NOT NULL, cost.prompt_cost, cost.completion_cost, cost.cache_read_cost, cost.cache_write_cost,
             cost.request_cost, cost.image_cost, cost.unit_cost,
             {_COLUMNS}
-        FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
-            WITH ORDINALITY AS a(digest, user_id, feature_id, provider, model, n)
+        FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+            WITH ORDINALITY AS a(digest, user_id, feature_id, provider, model, team_id, n)
         LEFT JOIN paywalls_tenantkey k ON k.digest = a.digest AND k.revoked_at IS NULL
             AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())
         LEFT JOIN paywalls_tenant t ON t.id = k.tenant_id
@@ -107,7 +113,8 @@ def of_keys(asked: Sequence[tuple[str, Question]]) -> Statement:
         tuple(
             array(column)
             for column in zip(
-                *((key, q.user_id, q.feature_id, q.provider, q.model) for key, q in asked), strict=True
+                *((key, q.user_id, q.feature_id, q.provider, q.model, q.team_id) for key, q in asked),
+                strict=True,
             )
         ),
     )

@@ -17,7 +17,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """May `user_id` use `feature_id`, with so many tokens of a model? '' is no model."""
+    """May `user_id` use `feature_id`, with so many tokens of a model? '' is no model, and no team that pays."""
 
     user_id: str
     feature_id: str
@@ -25,6 +25,12 @@ class Question:
     model: str = ""
     input_tokens: int = 0
     output_tokens: int = 0
+    team_id: str = ""
+
+    @property
+    def payer(self) -> str:
+        """Whose wallet it is about, as a word."""
+        return "team" if self.team_id else "user"
 
     @property
     def has_estimate(self) -> bool:
@@ -86,6 +92,7 @@ def parse(body: Any, *, needs_action: bool = True) -> Question:
         text(action, "model", MAX_NAME, path="action."),
         count(action, "estimated_input_tokens"),
         count(action, "estimated_output_tokens"),
+        text(body, "teamId", MAX_EXTERNAL_ID),
     )
     if faults:
         raise invalid(faults)

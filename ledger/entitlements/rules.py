@@ -69,8 +69,8 @@ class Verdict:
         return None if self.limit is None else max(0, self.limit - self.usage)
 
 
-def decide(facts: Facts, *, cost: int, units: int = 1) -> Verdict:
-    """The verdict on `units` uses that are estimated to cost `cost` nano-dollars."""
+def decide(facts: Facts, *, cost: int, units: int = 1, payer: str = "user") -> Verdict:
+    """The verdict on `units` uses that are estimated to cost `cost` nano-dollars; `payer` is whose wallet it is."""
     limit = facts.limit
     usage = windows.used(facts.counter, limit.period, facts.today)
     reason: str | None = None
@@ -78,9 +78,9 @@ def decide(facts: Facts, *, cost: int, units: int = 1) -> Verdict:
     allowed = False
     reached = limit.value is not None and usage + units > limit.value
     if facts.wallet is None:
-        reason, remedy = "The user has no wallet.", Remedy.CREATE_WALLET
+        reason, remedy = f"The {payer} has no wallet.", Remedy.CREATE_WALLET
     elif facts.wallet.expired:
-        reason, remedy = "The user's credits have expired.", Remedy.PURCHASE
+        reason, remedy = f"The {payer}'s credits have expired.", Remedy.PURCHASE
     elif limit.type == HARD and reached:
         reason = reached_text(limit)
     elif cost > facts.wallet.available:

@@ -71,6 +71,11 @@ class ConsumeRequest(serializers.Serializer[Any]):
 
     userId = serializers.CharField(max_length=MAX_EXTERNAL_ID)
     featureId = serializers.CharField(max_length=MAX_FEATURE_ID)
+    teamId = serializers.CharField(
+        max_length=MAX_EXTERNAL_ID,
+        required=False,
+        help_text="The team that will pay, as the event will name it.",
+    )
     action = ActionRequest(required=False, help_text="With a model, what it will cost is checked, too.")
     units = serializers.IntegerField(min_value=1, max_value=MAX_UNITS, default=1)
     idempotencyKey = serializers.CharField(

@@ -144,6 +144,7 @@ class ConsumeView(TenantView):
                 cost=estimate.amount or 0,
                 key=asked.get("idempotencyKey") or None,
                 answer=answer,
+                team_id=question.team_id,
             )
         except consuming.UseKeyReused:
             raise Unprocessable(
@@ -152,7 +153,7 @@ class ConsumeView(TenantView):
                 param="idempotencyKey",
             ) from None
         for remedy in remedies:
-            told["actions"] = answers.actions(remedy, tenant.pk, question.user_id)
+            told["actions"] = answers.actions(remedy, tenant.pk, question)
         return Response(told)
 
 
