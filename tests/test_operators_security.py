@@ -422,3 +422,12 @@ def test_the_command_resets_the_factor_of_the_last_superuser(ada: User, capsys: 
 )
 def test_a_browser_is_named_by_what_it_says(agent: str, device: str) -> None:
     assert sessions.device(agent) == device
+
+
+def test_no_inline_script_runs_on_the_operators_pages(client: Client, ada: User) -> None:
+    login = client.get("/admin/login/")
+    client.force_login(ada)
+    for answer in (login, client.get("/admin/")):
+        policy = answer.headers["Content-Security-Policy"]
+        assert "script-src 'self' 'unsafe-eval';" in policy
+        assert "frame-ancestors 'none'; base-uri 'none'; form-action 'self'" in policy

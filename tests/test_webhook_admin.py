@@ -63,6 +63,21 @@ def test_an_operator_sends_a_failed_delivery_again(root: Client) -> None:
         assert "paywall.archived" in shown(root, Event.objects.get())
 
 
+def test_a_deliverys_own_page_sends_it_again_once_that_is_confirmed(root: Client) -> None:
+    paywall = make_paywall()
+    with Receiver() as receiver:
+        services.create(paywall.pk, url=receiver.url, events=["*"])
+        archived(paywall)
+        deliver()
+        delivery = Delivery.objects.get()
+        address = reverse("admin:webhooks_delivery_send_again", args=[delivery.pk])
+        assert f"{receiver.url} gets the same event once more." in root.get(address).content.decode()
+        assert len(receiver.types) == 1
+        assert "1 will be sent again" in root.post(address, follow=True).content.decode()
+        deliver()
+        assert len(receiver.types) == 2
+
+
 def test_an_operator_stops_and_starts_an_endpoint_and_tries_it(root: Client) -> None:
     with Receiver() as receiver:
         row, secret = services.create(make_paywall().pk, url=receiver.url, events=["*"])

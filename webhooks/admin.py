@@ -5,9 +5,12 @@ from typing import Any
 import orjson
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
+from unfold.decorators import action
 
 from config import ids
 from config.admin import ReadOnlyAdmin, display
@@ -164,7 +167,7 @@ class EventAdmin(ReadOnlyAdmin):
 
     @admin.display(description="content")
     def content(self, row: Event) -> str:
-        return code(bytes(row.body).decode())
+        return _indented(row)
 
     @admin.display(description="deliveries")
     def deliveries_link(self, row: Event) -> str:
@@ -219,6 +222,7 @@ class DeliveryAdmin(ExportedRows, ReadOnlyAdmin):
         "subscription": "subscription",
     }
     actions = ("retry",)
+    actions_detail = ("send_again",)
     fields = (
         full_id(),
         link("event"),
@@ -242,12 +246,27 @@ class DeliveryAdmin(ExportedRows, ReadOnlyAdmin):
 
     @admin.display(description="request body")
     def sent(self, row: Delivery) -> str:
-        """The event as it is in the body, indented for reading."""
-        return code(orjson.dumps(row.event.content, option=orjson.OPT_INDENT_2).decode())
+        return _indented(row.event)
 
     @admin.display(description="event", ordering="event__type")
     def event_type(self, row: Delivery) -> str:
         return row.event.type
+
+    @action(description="Send again", icon="replay", permissions=["webhooks"])
+    def send_again(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        delivery = get_object_or_404(self.get_queryset(request).select_related("subscription"), pk=object_id)
+        back = page_of(delivery)
+        if request.method != "POST":
+            question = {
+                "title": "Send this delivery again?",
+                "consequence": f"{delivery.subscription.url} gets the same event once more.",
+                "button": "Send again",
+                "back": back,
+            }
+            context = {**self.admin_site.each_context(request), "opts": self.opts, **question}
+            return TemplateResponse(request, "admin/paywalls/confirm.html", context)
+        self.retry(request, self.get_queryset(request).filter(pk=delivery.pk))
+        return redirect(back)
 
     @admin.action(description="Send again", permissions=["webhooks"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
@@ -261,6 +280,11 @@ class DeliveryAdmin(ExportedRows, ReadOnlyAdmin):
             self.log_change(request, row, "Sent again.")
             sent += 1
         self.message_user(request, f"{sent} will be sent again.", messages.SUCCESS)
+
+
+def _indented(event: Event) -> str:
+    """The event as it is in the body, indented for reading."""
+    return code(orjson.dumps(event.content, option=orjson.OPT_INDENT_2).decode())
 
 
 def _request_of(event: Event) -> str | None:

@@ -93,4 +93,4 @@ class Transfer(Row):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.source}"
+        return f"{self.get_kind_display()} {self.public_id}"

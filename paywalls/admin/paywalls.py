@@ -111,8 +111,7 @@ class PaywallAdmin(SettingsAdmin):
     actions_list = ("set_up",)
     actions_detail = (
         "playground",
-        "rotate_key",
-        {"title": "Issue", "icon": "key", "items": ["issue_key", "issue_publishable_key"]},
+        {"title": "Keys", "icon": "key", "items": ["rotate_key", "issue_key", "issue_publishable_key"]},
         {"title": "Close", "icon": "archive", "items": ["archive", "restore"]},
         {"title": "Add", "icon": "add", "items": ["add_provider", "add_model", "setup"]},
     )

@@ -60,6 +60,18 @@ class RowForm(SettingsForm):
     def check_settings(self) -> None:
         services.check_model(self.instance.paywall, self.instance, **self.settings())
 
+    def columns(self) -> list[tuple[str, list[tuple[str, forms.BoundField]]]]:
+        """What stands together: a price and what the provider takes for the same."""
+        return [
+            (title, [(name, self[field]) for name, field in fields])
+            for title, fields in (
+                ("Prompt", (("price", "prompt_price"), ("cost", "prompt_cost"))),
+                ("Completion", (("price", "completion_price"), ("cost", "completion_cost"))),
+                ("Request", (("price", "request_price"), ("cost", "request_cost"))),
+                ("Minimum", (("price", "minimum_price"),)),
+            )
+        ]
+
     def losses(self) -> list[str]:
         """What the model loses by, as it is stored."""
         return [str(loss) for loss in margins.of_model(self.instance, self.instance.paywall)]

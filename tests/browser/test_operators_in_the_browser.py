@@ -117,6 +117,7 @@ def test_a_key_is_rotated_and_both_work(operator: Callable[..., Page], site: Ins
     [paywall] = site.sql("SELECT id FROM paywalls_paywall WHERE name = 'Poet'")
     page.goto(f"{site.url()}/admin/paywalls/paywall/{paywall['id']}/change/")
     look_over(page)
+    page.locator("a:not([href])", has_text="Keys").click()
     page.get_by_role("link", name="Rotate the key").click()
     look_over(page)
     page.get_by_label("1 hour").check()
@@ -131,11 +132,14 @@ def test_a_delivery_is_sent_again(operator: Callable[..., Page], site: Installat
     page = operator()
     page.goto(f"{site.url()}/admin/webhooks/delivery/")
     look_over(page)
-    page.locator("input.action-select").first.check()
-    page.locator("select[name=action]").select_option("retry")
-    page.locator("button[name=index]").first.click()
+    page.locator("#result_list th a").first.click()
+    look_over(page)
+    page.get_by_role("link", name="Send again").first.click()
+    look_over(page)
+    page.get_by_role("button", name="Send again").click()
     expect(page.get_by_text("1 will be sent again.")).to_be_visible()
-    assert site.sql("SELECT 1 FROM webhooks_delivery WHERE state = 'pending'")
+    # What it was tried before counts no more; the worker may have sent it already.
+    assert site.sql("SELECT 1 FROM webhooks_delivery WHERE forgiven > 0")
 
 
 def test_prices_show_their_margin_while_one_types(operator: Callable[..., Page], site: Installation) -> None:

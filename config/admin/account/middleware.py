@@ -1,4 +1,4 @@
-"""Middleware of the operators' site: where its sessions are used from, and the second factor where it is required."""
+"""Middleware of the operators' site: the second factor where it is required, sessions, and what its pages may load."""
 
 from typing import Any
 
@@ -22,6 +22,13 @@ _OPEN = {
     "admin:jsi18n",
 }
 
+# No inline script runs, so that what somebody got into a page doesn't. The theme's Alpine.js makes functions of its
+# attributes ('unsafe-eval'), and the theme sets its colors by a style of the page. Pictures: icons of paywalls.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: https:; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+
 
 class OperatorMiddleware(MiddlewareMixin):
     """For requests of operators to their site."""
@@ -44,6 +51,8 @@ class OperatorMiddleware(MiddlewareMixin):
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if _is_operators(request):
             sessions.touch(request)
+        if request.path.startswith(_SITE):
+            response.headers.setdefault("Content-Security-Policy", POLICY)
         return response
 
 
