@@ -197,6 +197,18 @@ def test_who_may_not_see_money_sees_no_figures(client: Client) -> None:
 # --- Start -------------------------------------------------------------------------------------------------
 
 
+def test_a_new_installation_leads_to_its_first_paywall_and_business(root: Client) -> None:
+    address = reverse("admin:paywalls_paywall_set_up")
+    assert first_page(root).count(f'href="{address}"') == 2
+    given = {"business": "Acme", "email": "ops@acme.test", "name": "Chat", "mode": "default"}
+    made = root.post(address, {**given, "markup_percent": "20", "trial_credit": "0"})
+    paywall = Paywall.objects.get(name="Chat")
+    assert str(paywall.pk) in made.headers["Location"]
+    assert (paywall.tenant.name, paywall.tenant.email) == ("Acme", "ops@acme.test")
+    assert f'href="{address}"' not in first_page(root)
+    assert 'name="business"' not in root.get(address).content.decode()
+
+
 def test_each_step_ticks_itself_off(root: Client) -> None:
     def done() -> str:
         [told] = re.findall(r"(\d of 3) done", first_page(root)) or ["none left"]

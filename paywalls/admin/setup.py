@@ -16,36 +16,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from unfold.widgets import (
-    UnfoldAdminRadioSelectWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminTextInputWidget,
-)
 
 from config import money
 from config.admin.columns import page_of
-from config.admin.forms import DollarField, PercentField, SecretField
 from config.errors import ApiError
 from ledger.payments import accounts, integration, upkeep
 from paywalls import costs, services
+from paywalls.admin.setupforms import PROVIDERS, BasicsForm, FirstForm, ProviderForm, StripeForm
 from paywalls.models import Paywall, PaywallModel, Provider, Tenant
-from paywalls.models.catalogue import SANDBOX_MODELS, SANDBOX_URL
+from paywalls.models.catalogue import SANDBOX_MODELS
 
 STEPS = {"basics": "Basics", "provider": "Provider", "models": "Models", "payments": "Payments", "key": "Key"}
 
-# The addresses of providers that speak OpenAI's API, as the form offers them.
-PROVIDERS = {
-    "openai": ("OpenAI", "https://api.openai.com/v1"),
-    "anthropic": ("Anthropic", "https://api.anthropic.com/v1"),
-    "google": ("Google Gemini", "https://generativelanguage.googleapis.com/v1beta/openai"),
-    "mistral": ("Mistral", "https://api.mistral.ai/v1"),
-    "groq": ("Groq", "https://api.groq.com/openai/v1"),
-    "deepseek": ("DeepSeek", "https://api.deepseek.com/v1"),
-    "together": ("Together AI", "https://api.together.xyz/v1"),
-    "openrouter": ("OpenRouter", "https://openrouter.ai/api/v1"),
-    "sandbox": ("Sandbox: built in, answers without a key", SANDBOX_URL),
-    "other": ("Another address", ""),
-}
 # Models of the catalogue on one page, and empty lines for others.
 LISTED = 60
 EMPTY = 3
@@ -53,66 +35,25 @@ EMPTY = 3
 _SANDBOX_PRICE = {"prompt_cost": 1 * money.NANO, "completion_cost": 2 * money.NANO}
 
 
-class BasicsForm(forms.Form):
-    """What a paywall is."""
-
-    tenant = forms.ModelChoiceField(Tenant.objects.none(), widget=UnfoldAdminSelectWidget)
-    name = forms.CharField(
-        max_length=255, widget=UnfoldAdminTextInputWidget, help_text="End users read it where they pay."
-    )
-    mode = forms.ChoiceField(
-        choices=Paywall.Mode.choices,
-        initial=Paywall.Mode.DEFAULT,
-        widget=UnfoldAdminRadioSelectWidget,
-        help_text="This can't change later.",
-    )
-    markup_percent = PercentField(
-        label="Markup", initial=20, help_text="Added to every model's price; the next steps suggest the cost."
-    )
-    trial_credit = DollarField(
-        label="Trial credit",
-        initial=0,
-        help_text="What a new end user gets once, as a gift. Zero in shared mode.",
-    )
-
-
-class ProviderForm(forms.Form):
-    """Who answers for the models."""
-
-    kind = forms.ChoiceField(
-        label="Provider",
-        choices=[(key, name) for key, (name, _) in PROVIDERS.items()],
-        widget=UnfoldAdminSelectWidget,
-    )
-    base_url = forms.CharField(
-        required=False,
-        label="Base URL",
-        widget=UnfoldAdminTextInputWidget,
-        help_text='For "Another address" only: an API that speaks OpenAI\'s, such as http://10.0.0.5:8000/v1.',
-    )
-    api_key = SecretField(label="API key", help_text="Stored encrypted and never shown again.")
-
-
-class StripeForm(forms.Form):
-    """How end users pay."""
-
-    secret_key = SecretField(
-        label="Stripe's restricted key",
-        help_text="Starts with rk_live_ or rk_test_. Leave it empty to decide later.",
-    )
-
-
 def begin(page: ModelAdmin, request: HttpRequest, tenants: QuerySet[Tenant]) -> HttpResponse:
     """The first step, which makes the paywall for one of the tenants."""
     first = tenants.order_by("name").first()
-    form = BasicsForm(request.POST or None, initial={"tenant": first})
-    tenant: Any = form.fields["tenant"]
-    tenant.queryset = tenants.order_by("name")
+    form: forms.Form
+    # Only superusers make tenants; everybody else works for one.
+    if first is None and request.user.is_superuser:
+        form = FirstForm(request.POST or None)
+    else:
+        form = BasicsForm(request.POST or None, initial={"tenant": first})
+        tenant: Any = form.fields["tenant"]
+        tenant.queryset = tenants.order_by("name")
     if request.method == "POST" and form.is_valid():
         given = dict(form.cleaned_data)
         try:
             with transaction.atomic():
-                made = services.create_paywall(given.pop("tenant"), **given)
+                owner = given.pop("tenant", None) or services.create_tenant(
+                    name=given.pop("business"), email=given.pop("email")
+                )
+                made = services.create_paywall(owner, **given)
                 page.log_addition(request, made, "Made step by step.")
         except ApiError as refusal:
             _tell(form, refusal)

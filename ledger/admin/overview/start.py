@@ -59,20 +59,22 @@ def steps(request: HttpRequest) -> Start | None:
     if providers and priced and answered:
         return None
     snippet, has_key = _snippet(request)
+    # The first paywall is set up with its provider and prices; each of these alone would have nowhere to go.
+    first = None
+    if not scope.paywalls(request):
+        first = ("Set up a paywall", reverse("admin:paywalls_paywall_set_up"))
     listed: list[Any] = [
         Step(
             "Connect a provider",
             "OpenAI, Anthropic, or anything that speaks their API: its address and your key. Until then the"
             " sandbox answers.",
-            "Add a provider",
-            reverse("admin:paywalls_provider_add"),
+            *(first or ("Add a provider", reverse("admin:paywalls_provider_add"))),
             providers,
         ),
         Step(
             "Set a price",
             "What end users pay for a model of that provider, per million tokens or per request.",
-            "Add a model",
-            reverse("admin:paywalls_paywallmodel_add"),
+            *(first or ("Add a model", reverse("admin:paywalls_paywallmodel_add"))),
             priced,
         ),
         Step(
