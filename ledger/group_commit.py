@@ -50,6 +50,7 @@ _POSTING = " ".join(
         "enable_hashjoin=off",
         "enable_mergejoin=off",
         "jit=off",
+        "plan_cache_mode=force_generic_plan",
     )
 )
 
