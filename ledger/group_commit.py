@@ -4,7 +4,7 @@ While one batch is under way the operations that arrive queue up and go in the n
 idle, and nothing is answered before it is durable. One queue a process, on its event loop, and two connections: one
 posts, without waiting for the disk, so that no wallet is locked meanwhile; the other one then waits for the disk, once
 for all that was committed by then. PostgreSQL's log is written in order: what is on the disk has all that it was built
-on there, too.
+on there, too. Where nobody else is waiting, the first one waits itself: that saves a round trip.
 """
 
 import asyncio
@@ -56,6 +56,7 @@ _POSTING = " ".join(
 
 _BEGIN = Statement("BEGIN", returns=False)
 _COMMIT = Statement("COMMIT", returns=False)
+_WAIT_FOR_DISK = Statement("SET LOCAL synchronous_commit = on", returns=False)
 # A commit waits for the disk where it has written something to the log; this is the least that it can write.
 _FLUSH = Statement("SELECT pg_logical_emit_message(true, 'tollgate', '')")
 
@@ -151,15 +152,22 @@ class GroupCommit:
         """Post the batch; False where it may be tried again, and nothing was changed."""
         connection = await self._connected()
         try:
-            outcomes = await _drive(connection, [waiting.operation for waiting in batch])
+            outcomes, durable = await _drive(
+                connection,
+                [waiting.operation for waiting in batch],
+                lambda: len(batch) == 1 and not (self._waiting or self._committed),
+            )
         except psycopg.Error as error:
             if not is_retryable(error):
                 raise
             # Out of the aborted transaction: a new connection is the plain way there.
             await self._disconnect()
             return False
-        self._committed.append((batch, outcomes))
-        self._flush_due.set()
+        if durable:
+            _answer(batch, outcomes)
+        else:
+            self._committed.append((batch, outcomes))
+            self._flush_due.set()
         return True
 
     async def _set_busy_aside(self, batch: list[_Waiting]) -> list[_Waiting]:
@@ -213,9 +221,7 @@ class GroupCommit:
             await self._wait_for_database([waiting for batch, _ in batches for waiting in batch], error)
             return
         for batch, outcomes in batches:
-            for waiting, outcome in zip(batch, outcomes, strict=True):
-                if not waiting.answer.done():
-                    waiting.answer.set_result(outcome)
+            _answer(batch, outcomes)
 
     async def _wait_for_database(self, batch: list[_Waiting], error: Exception) -> None:
         """Put back, in order, what still has time; the rest is told that the database is away."""
@@ -239,8 +245,14 @@ class GroupCommit:
             await connection.close()
 
 
-async def _drive(connection: Pipeline, operations: Sequence[Operation]) -> list[Outcome]:
-    """Run the steps in one transaction; BEGIN, COMMIT and what answers no rows travel with the rest."""
+async def _drive(
+    connection: Pipeline, operations: Sequence[Operation], waits_for_disk: Callable[[], bool]
+) -> tuple[list[Outcome], bool]:
+    """Run the steps in one transaction: their outcomes, and whether the disk has them.
+
+    BEGIN, COMMIT and what answers no rows travel with the rest. `waits_for_disk` is asked just before
+    the COMMIT is sent.
+    """
     work = steps(operations)
     todo = [_BEGIN]
     answers: list[Rows] | None = None
@@ -248,14 +260,21 @@ async def _drive(connection: Pipeline, operations: Sequence[Operation]) -> list[
         try:
             round_trip = next(work) if answers is None else work.send(answers)
         except StopIteration as stop:
-            await connection.run([*todo, _COMMIT])
-            return list(stop.value)
+            durable = waits_for_disk()
+            await connection.run([*todo, *([_WAIT_FOR_DISK] if durable else ()), _COMMIT])
+            return list(stop.value), durable
         todo += round_trip
         if any(statement.returns for statement in round_trip):
             answers = (await connection.run(todo))[-len(round_trip) :]
             todo = []
         else:
             answers = [[] for _ in round_trip]
+
+
+def _answer(batch: list[_Waiting], outcomes: list[Outcome]) -> None:
+    for waiting, outcome in zip(batch, outcomes, strict=True):
+        if not waiting.answer.done():
+            waiting.answer.set_result(outcome)
 
 
 def _fail(waiting: _Waiting, error: Exception) -> None:
