@@ -2,14 +2,11 @@
 
 import uuid
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """One SQL statement with its parameters; `returns` says whether it answers rows."""
 
     text: str
@@ -30,20 +27,29 @@ def array(values: Iterable[Any]) -> str:
     time.
     """
     values = list(values)
-    if len(values) > 1 and values[0] is values[-1] and len(set(map(id, values))) == 1:
+    if len(values) == 1:
+        return f"{{{_element(values[0])}}}"
+    if values and values[0] is values[-1] and len(set(map(id, values))) == 1:
         # What a whole batch has in common is written once.
-        return f"{{{','.join([array(values[:1])[1:-1]] * len(values))}}}"
+        return f"{{{','.join([_element(values[0])] * len(values))}}}"
     kinds = set(map(type, values))
     # Columns of one type, as nearly all are, are joined without a look at each element.
     if len(kinds) == 1 and (whole := _COLUMNS.get(kinds.pop())):
         return whole(values)
-    elements = ["NULL" if value is None else _ELEMENTS.get(type(value), _quoted)(value) for value in values]
-    return f"{{{','.join(elements)}}}"
+    return f"{{{','.join(map(_element, values))}}}"
 
 
 def columns(rows: Iterable[Sequence[Any]], width: int) -> tuple[str, ...]:
     """Rows turned into the arrays that unnest() wants, one for each of `width` columns."""
+    rows = list(rows)
+    if len(rows) == 1:
+        # A batch of one, as an idle gateway posts.
+        return tuple([f"{{{_ELEMENTS.get(type(value), _quoted)(value)}}}" for value in rows[0]])
     return tuple(map(array, zip(*rows, strict=True))) or ("{}",) * width
+
+
+def _element(value: object) -> str:
+    return _ELEMENTS.get(type(value), _quoted)(value)
 
 
 def _quoted(value: object) -> str:
@@ -66,9 +72,10 @@ def _uuids(values: list[uuid.UUID]) -> str:
 
 
 _ELEMENTS: dict[type, Callable[[Any], str]] = {
-    uuid.UUID: attrgetter("hex"),
+    uuid.UUID: lambda value: f"{value.int:032x}",
     int: str,
     bool: str,
+    type(None): lambda _: "NULL",
 }
 _COLUMNS: dict[type, Callable[[list[Any]], str]] = {
     str: _texts,

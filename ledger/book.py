@@ -3,11 +3,12 @@
 No Django and no clock in here: `now` comes from the caller. Property tests drive these functions against a naive
 reference, and `posting.py` drives them against PostgreSQL. How lots burn is in `lots.py`, spend windows are in
 `windows.py`, refunds and reversals in `corrections.py`. All amounts are nano-dollars.
+
+What each request makes is a named tuple: a frozen dataclass takes three times as long to make.
 """
 
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -26,8 +27,7 @@ OWES_TOO_MUCH = f"a wallet owes at most {MAX_BALANCE // NANO} USD"
 OPEN, CAPTURED, RELEASED, EXPIRED = "open", "captured", "released", "expired"
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """A wallet's running state. `lots` are the live ones, in burn order."""
 
     posted: int = 0
@@ -51,9 +51,16 @@ class Account:
         """The earliest expiry among the live lots."""
         return min((lot.expires_at for lot in self.lots if lot.expires_at), default=None)
 
+    def holding(self, held: int, windows: Windows) -> "Account":
+        """The account with other holds."""
+        return Account(self.posted, held, self.version, self.lots, windows)
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+    def burning(self, lots: tuple[Lot, ...]) -> "Account":
+        """The account with other live lots."""
+        return Account(self.posted, self.held, self.version, lots, self.windows)
+
+
+class Hold(NamedTuple):
     """A reservation of `amount`; `captured` is what was charged of it, or beyond it.
 
     `counted_on` is the day (UTC) in whose spend windows it counts.
@@ -84,8 +91,7 @@ class Movement(NamedTuple):
         return self.balance_before + self.amount
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What an operation did: the new account, its movements in order, the hold it touched, the lots it made."""
 
     account: Account
@@ -109,8 +115,8 @@ def place_hold(account: Account, hold: Hold, now: datetime, limits: Limits = NO_
     windows = account.windows.spend(hold.amount, limits, now)
     if hold.amount > account.available:
         raise InsufficientFunds(hold.amount, account.available)
-    account = replace(account, held=account.held + hold.amount, windows=windows)
-    return Change(account, expired, replace(hold, counted_on=windows.day))
+    account = account.holding(account.held + hold.amount, windows)
+    return Change(account, expired, Hold(hold.id, hold.amount, hold.state, hold.captured, windows.day))
 
 
 def capture(account: Account, hold: Hold, amount: int, now: datetime) -> Change:
@@ -125,9 +131,9 @@ def capture(account: Account, hold: Hold, amount: int, now: datetime) -> Change:
     account, expired = expire_lots(account, now)
     freed = hold.amount if hold.state == OPEN else 0
     windows = account.windows.correct(amount - freed, hold.counted_on)
-    account = replace(account, held=account.held - freed, windows=windows)
+    account = account.holding(account.held - freed, windows)
     account, taken = take(account, amount)
-    return Change(account, (*expired, *taken), replace(hold, state=CAPTURED, captured=amount))
+    return Change(account, (*expired, *taken), Hold(hold.id, hold.amount, CAPTURED, amount, hold.counted_on))
 
 
 def release(account: Account, hold: Hold, *, as_state: str = RELEASED) -> Change:
@@ -135,8 +141,8 @@ def release(account: Account, hold: Hold, *, as_state: str = RELEASED) -> Change
     if hold.state != OPEN:
         raise HoldNotOpen(hold.id, hold.state)
     windows = account.windows.correct(-hold.amount, hold.counted_on)
-    account = replace(account, held=account.held - hold.amount, windows=windows)
-    return Change(account, (), replace(hold, state=as_state))
+    account = account.holding(account.held - hold.amount, windows)
+    return Change(account, (), hold._replace(state=as_state))
 
 
 def credit(account: Account, lot: Lot, now: datetime) -> Change:
@@ -210,14 +216,14 @@ def burn_each(
         posted -= amount
     live = lots[first:]
     if live and live[0].remaining != left:
-        live[0] = replace(live[0], remaining=left)
+        live[0] = live[0].with_remaining(left)
     return Change(Account(posted, account.held, version, tuple(live), account.windows), expired), each
 
 
 def charge(account: Account, amount: int, now: datetime, limits: Limits = NO_LIMITS) -> Change:
     """A debit that counts in the spend windows. Raises SpendLimitReached and InsufficientFunds."""
     windows = account.windows.spend(amount, limits, now)
-    return debit(replace(account, windows=windows), amount, now)
+    return debit(account._replace(windows=windows), amount, now)
 
 
 def transfer(
@@ -231,7 +237,7 @@ def transfer(
     assert paid.asked
     lots = {lot.id: lot for lot in payer.lots}
     arriving = tuple(
-        replace(lots[lot_id], id=new_id(), amount=-part, remaining=-part, created_at=now)
+        lots[lot_id]._replace(id=new_id(), amount=-part, remaining=-part, created_at=now)
         for lot_id, part in paid.asked.lots
     )
     return paid, receive(payee, arriving, now)
@@ -255,8 +261,8 @@ def expire(account: Account, now: datetime) -> Change:
 def move(account: Account, amount: int, lots: tuple[Lot, ...], parts: Parts) -> tuple[Account, Movement]:
     """One movement, with the live lots that it leaves."""
     movement = Movement(amount, account.posted, account.version + 1, parts)
-    account = replace(account, posted=movement.balance_after, version=movement.version, lots=lots)
-    return account, movement
+    now = Account(movement.balance_after, account.held, movement.version, lots, account.windows)
+    return now, movement
 
 
 def take(

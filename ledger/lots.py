@@ -3,8 +3,8 @@
 import uuid
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 PAID, GRANTED, TRIAL = "paid", "granted", "trial"
 
@@ -17,8 +17,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 Parts = tuple[tuple[uuid.UUID, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Lot:
+class Lot(NamedTuple):
     """A credit of which `remaining` can still burn."""
 
     id: uuid.UUID
@@ -33,6 +32,12 @@ class Lot:
     def burn_key(self) -> tuple[int, datetime, bool, datetime, uuid.UUID]:
         """Smallest priority first, then soonest expiry, then granted before paid, then oldest, then id."""
         return (self.priority, self.expires_at or _NEVER, self.kind == PAID, self.created_at, self.id)
+
+    def with_remaining(self, remaining: int) -> "Lot":
+        """The lot with another rest."""
+        return Lot(
+            self.id, self.kind, self.amount, remaining, self.created_at, self.expires_at, self.priority
+        )
 
     def has_expired(self, now: datetime) -> bool:
         """Whether its time is over; at the very moment of its expiry it is."""
@@ -57,7 +62,7 @@ def burn(
         part = min(amount, lot.remaining)
         amount -= part
         burned.append((lot.id, -part))
-        left[lot.id] = replace(lot, remaining=lot.remaining - part)
+        left[lot.id] = lot.with_remaining(lot.remaining - part)
     if not burned:
         return lots, ()
     rest = (left.get(lot.id, lot) for lot in lots)
@@ -71,8 +76,8 @@ def put(lots: tuple[Lot, ...], parts: Iterable[tuple[Lot, int]]) -> tuple[tuple[
         # Its place is where its key says, whether it is there or not.
         place = bisect_left(live, lot.burn_key, key=lambda other: other.burn_key)
         if place < len(live) and live[place].id == lot.id:
-            live[place] = replace(live[place], remaining=live[place].remaining + part)
+            live[place] = live[place].with_remaining(live[place].remaining + part)
         else:
-            live.insert(place, replace(lot, remaining=part))
+            live.insert(place, lot.with_remaining(part))
         gained.append((lot.id, part))
     return tuple(live), tuple(gained)

@@ -23,6 +23,7 @@ MAX_PREPARED = 500
 # once and never again, and what that call read may have been an answer, with the end still to come.
 LOOK_SECONDS = 1.0
 
+_TEXT = {str}
 _PLACEHOLDER = re.compile("%[s%]")
 
 
@@ -112,7 +113,7 @@ class Pipeline:
         """Parameters as the server takes them. Array literals and other text, which most are, need no driver."""
         if not params:
             return None, (), None
-        if all(type(param) is str for param in params):
+        if set(map(type, params)) == _TEXT:
             return [param.encode() for param in params], (), None
         values = self._types.dump_sequence(params, [PyFormat.AUTO] * len(params))
         return values, tuple(self._types.types or ()), self._types.formats

@@ -254,7 +254,7 @@ class State:
             per_wallet.setdefault(row[0], []).append(self._lot(row))
         for account_id in account_ids & self.wallets.keys():
             wallet = self.wallets[account_id]
-            wallet.read = wallet.now = replace(wallet.read, lots=in_order(per_wallet.get(account_id, ())))
+            wallet.read = wallet.now = wallet.read.burning(in_order(per_wallet.get(account_id, ())))
             wallet.lots_read = True
 
     def read_connections(self, rows: Iterable[Row]) -> None:

@@ -5,14 +5,13 @@ midnight corrects yesterday's count and leaves today's alone. Only the current w
 at an older one. Amounts are nano-dollars.
 """
 
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 
 from ledger.errors import SpendLimitReached
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """The most that may be used in a day and in a month; None is no limit."""
 
     day: int | None = None
@@ -33,8 +32,7 @@ class Limits:
 NO_LIMITS = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class Windows:
+class Windows(NamedTuple):
     """The current window: its day (which names its month), and what was held or spent in each."""
 
     day: date | None = None
@@ -58,10 +56,10 @@ class Windows:
         if self.day is None or counted_on is None or not change:
             return self
         in_month = (counted_on.year, counted_on.month) == (self.day.year, self.day.month)
-        return replace(
-            self,
-            day_used=self.day_used + (change if counted_on == self.day else 0),
-            month_used=self.month_used + (change if in_month else 0),
+        return Windows(
+            self.day,
+            self.day_used + (change if counted_on == self.day else 0),
+            self.month_used + (change if in_month else 0),
         )
 
     def _rolled(self, now: datetime) -> "Windows":

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from config import ids
-from config.sql import Statement
+from config.sql import Statement, array
 from paywalls.models.paywall import WALLETS
 
 
@@ -62,5 +62,5 @@ def paywalls_with_wallets(paywall_ids: Sequence[uuid.UUID]) -> Statement:
 def existing_paywalls(paywall_ids: Sequence[uuid.UUID]) -> Statement:
     """Rows (paywall id, configuration version) of the paywalls that exist."""
     return Statement(
-        "SELECT id, config_version FROM paywalls_paywall WHERE id = ANY(%s::uuid[])", (list(paywall_ids),)
+        "SELECT id, config_version FROM paywalls_paywall WHERE id = ANY(%s::uuid[])", (array(paywall_ids),)
     )

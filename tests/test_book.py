@@ -1,7 +1,6 @@
 """The pure rules of one account: enumerated edges. Any sequence of operations is in `test_book_machine.py`."""
 
 import uuid
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -154,7 +153,7 @@ class TestBurns:
         account = wallet(
             *(lot(size, expires_at=end, number=number) for number, (size, end) in enumerate(lots))
         )
-        account = replace(account, held=min(held, account.posted))
+        account = account._replace(held=min(held, account.posted))
         one_by_one, expired, each = account, (), []
         for amount in amounts:
             try:
@@ -185,14 +184,14 @@ class TestBurns:
 
 class TestPriority:
     def test_a_smaller_priority_burns_before_whatever_expires_sooner(self):
-        first = replace(lot(10, number=1), priority=10)
+        first = lot(10, number=1)._replace(priority=10)
         soon = lot(10, number=2, expires_at=SOON)
-        last = replace(lot(10, number=3, expires_at=SOON), priority=90)
+        last = lot(10, number=3, expires_at=SOON)._replace(priority=90)
         change = book.debit(wallet(last, soon, first), 25, NOW)
         assert [lot_id.int for lot_id, _ in change.movements[0].lots] == [1, 2, 3]
 
     def test_an_expired_lot_goes_wherever_it_stands_in_the_order(self):
-        account = wallet(replace(lot(10, number=1), priority=10), lot(20, number=2, expires_at=SOON))
+        account = wallet(lot(10, number=1)._replace(priority=10), lot(20, number=2, expires_at=SOON))
         assert book.expire(account, SOON).account.posted == 10
 
 
