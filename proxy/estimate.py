@@ -4,7 +4,7 @@ Only what the model said counts: text, reasoning, refusals and tool calls, over 
 error is never charged as a completion.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -40,8 +40,12 @@ class Generated:
 
     def add(self, event_data: bytes) -> None:
         """Take note of the data of one event."""
-        self._raw.append(event_data)
-        self._raw_size += len(event_data)
+        self.add_all((event_data,))
+
+    def add_all(self, data: Sequence[bytes]) -> None:
+        """The same of several."""
+        self._raw += data
+        self._raw_size += sum(map(len, data))
         if self._raw_size > RAW_LIMIT:
             self._compact()
             if self._text_size > TEXT_LIMIT:

@@ -16,6 +16,8 @@ NAME = "paywall"
 # Where one is in the text at all; nearly every event ends here.
 _AT_END_OF_STRING = b'paywall"'
 _ESCAPE = b"\\u00"
+# A text without these has none.
+SIGNS = (_AT_END_OF_STRING, _ESCAPE)
 # The name has only letters from U+0060 to U+007F, whose escapes hardly anybody writes.
 _ESCAPED_LETTER = re.compile(rb"\\u00[67]")
 _HOLD_OURS = {"message", "response"}

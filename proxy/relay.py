@@ -101,9 +101,10 @@ class Relay:
         async for chunk in answer.chunks:
             if not self.began:
                 self._begin()
-            passing: list[bytes] = []
-            came = events.feed(chunk)
-            self._meter.events += len(came)
+            skimmed, shown, rest = reader.skim(chunk) if events.is_between else (0, b"", chunk)
+            passing = [shown] if skimmed else []
+            came = events.feed(rest) if rest else []
+            self._meter.events += skimmed + len(came)
             for event in came:
                 shown = marker.removed_from(reader.see(event))
                 if reader.failed and not (passing or self._response.started):

@@ -6,11 +6,15 @@ line ends an event.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from proxy.members import joined, members, value_of
+import orjson
+
+from proxy.members import joined, members
 
 _BOM = b"\xef\xbb\xbf"
+_DATA = b"data: "
 _USAGE = b'"usage"'
 
 # Two line ends in a row. Atomic, so that CR LF is never read as two ends.
@@ -19,7 +23,8 @@ _LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r|\Z)")
 # The longest beginning of a blank line that more bytes could still complete or lengthen: CR LF CR.
 _UNDECIDED = 3
 
-_EMPTY_LIST = re.compile(rb"\[\s*+]")
+# The same member in each event of several, whose lines end with the brace of the outermost object.
+_NULLS_AT_END = re.compile(rb',"usage":null((?:,"\w++":"[^"\\]*+")*+}\n)')
 # What OpenAI sends in nearly every chunk: the null near the end, behind it nothing or plain strings. As the
 # last brace closes the outermost object, and nothing between holds a quote or a brace of its own, this is a
 # top-level member.
@@ -38,6 +43,11 @@ class EventStream:
     def __init__(self) -> None:
         self._pending: list[bytes] = []
         self._tail = b""
+
+    @property
+    def is_between(self) -> bool:
+        """Whether the next byte begins an event."""
+        return not self._pending
 
     @property
     def rest(self) -> bytes:
@@ -101,6 +111,24 @@ def data_of(event: bytes) -> bytes | None:
     return b"\n".join(lines) if lines else None
 
 
+def plain_data(text: bytes, noteworthy: Iterable[bytes]) -> list[bytes]:
+    """The data of the events that `text` begins with, where each is one `data` line in LF, up to the first that has
+    something `noteworthy` in it. Empty where the first one already is another.
+    """
+    ends = [at for word in (*noteworthy, b"\r") if (at := text.find(word)) >= 0]
+    end = text.rfind(b"\n\n", 0, min(ends, default=len(text))) + 2
+    if end < len(_DATA) or not text.startswith(_DATA):
+        return []
+    plain = text[len(_DATA) : end - 2].split(b"\n\n" + _DATA)
+    return plain if text.count(b"\n", 0, end) == 2 * len(plain) else []
+
+
+def with_usage_hidden(events: bytes) -> bytes | None:
+    """Several events of one `data` line each without their `"usage": null`; None where it takes a closer look."""
+    shown = _NULLS_AT_END.sub(rb"\1", events) if _USAGE in events else events
+    return None if _USAGE in shown else shown
+
+
 def hide_usage(event: bytes) -> bytes | None:
     """The event as a client sees it that did not ask for usage; None where nothing is left to send.
 
@@ -114,14 +142,24 @@ def hide_usage(event: bytes) -> bytes | None:
     if (end := _NULL_AT_END.match(event, at)) and event.startswith(b"data: {") and event.find(b"\n") > at:
         return event[: at - 1] + end[1]
     data = data_of(event)
-    found = members(data) if data is not None else None
-    if data is None or not found or not any(key == _USAGE for key, _, _ in found):
+    parsed = _object(data)
+    if data is None or "usage" not in parsed:
         return event
-    values = {member[0]: value_of(data, member) for member in found}
-    if _EMPTY_LIST.fullmatch(values.get(b'"choices"', b"")) and values[_USAGE].startswith(b"{"):
+    if parsed.get("choices") == [] and isinstance(parsed["usage"], dict):
         return None
+    found = members(data)
+    if not found or not any(key == _USAGE for key, _, _ in found):
+        return event
     kept = [data[start:end] for key, start, end in found if key != _USAGE]
     return with_data(event, joined(data, found, kept))
+
+
+def _object(data: bytes | None) -> dict[str, Any]:
+    try:
+        parsed = orjson.loads(data) if data else None
+    except orjson.JSONDecodeError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
 # --- Lines -----------------------------------------------------------------------------------------------

@@ -61,6 +61,11 @@ class StreamReader(ABC):
         self.finished = False
         self.failed = False
 
+    def skim(self, text: bytes) -> tuple[int, bytes, bytes]:
+        """The events that `text` begins with and that only add to the answer, seen at once: how many, as the client is
+        shown them, and what comes after. What it leaves is to be seen one by one."""
+        return 0, b"", text
+
     @abstractmethod
     def see(self, event: bytes) -> bytes:
         """Take note of an event; the bytes of it that the client is shown."""

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from paywalls import usage
 from paywalls.usage import Usage
-from proxy import estimate, sse, tokens
+from proxy import estimate, marker, sse, tokens
 from proxy.decisions import Decision
 from proxy.snapshot import ModelSnapshot
 from proxy.surfaces import base
@@ -23,6 +23,9 @@ DONE_EVENT = b"data: [DONE]\n\n"
 
 _LIMITS = ("max_completion_tokens", "max_tokens")
 
+# Where none of these is, an event neither reports nor fails nor ends the stream, and can't pose as the paywall's.
+_NOTEWORTHY = (b'"prompt_tokens"', b'"error"', DONE, *marker.SIGNS)
+
 # A choice that has ended, in an event's data; text that a model wrote has its quotes escaped, and can't match.
 _FINISH_REASON = re.compile(rb'"finish_reason"\s*:\s*"')
 
@@ -34,6 +37,18 @@ class ChunkReader(StreamReader):
         super().__init__()
         self._shows_usage = request.wants_usage
         self._generated = generated
+
+    def skim(self, text: bytes) -> tuple[int, bytes, bytes]:
+        plain = sse.plain_data(text, _NOTEWORTHY)
+        end = sum(map(len, plain)) + len(plain) * len(b"data: \n\n")
+        shown: bytes | None = text[:end]
+        if not self._shows_usage:
+            shown = sse.with_usage_hidden(text[:end])
+        if not shown:
+            return 0, b"", text
+        self.finished = self.finished or _FINISH_REASON.search(text, 0, end) is not None
+        self._generated.add_all(plain)
+        return len(plain), shown, text[end:]
 
     def see(self, event: bytes) -> bytes:
         if (data := sse.data_of(event)) is not None:
