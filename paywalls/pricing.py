@@ -154,14 +154,17 @@ def worst_case(price: Price, *, prompt_tokens: int, output_tokens: int, images: 
     request with fewer tokens may be in a dearer tier, so that every tier within reach counts, each at the largest
     prompt that stays in it.
     """
-    bound = Units(input=prompt_tokens, output=output_tokens, images=images)
-    tiers = [tier for tier in price.tiers if prompt_tokens > tier.above]
-    ends = [*(tier.above for tier in tiers), prompt_tokens]
-    tokens = max(
-        end * rates.dearest + output_tokens * rates.completion
-        for rates, end in zip((price, *tiers), ends, strict=True)
-    )
-    return max(price.minimum, _rounded(price, tokens, bound))
+    _check("prompt_tokens", prompt_tokens)
+    _check("output_tokens", output_tokens)
+    _check("images", images)
+    rates: Rates = price
+    tokens = 0
+    for tier in price.tiers:
+        if prompt_tokens > tier.above:
+            tokens = max(tokens, tier.above * rates.dearest + output_tokens * rates.completion)
+            rates = tier
+    tokens = max(tokens, prompt_tokens * rates.dearest + output_tokens * rates.completion)
+    return max(price.minimum, _rounded(price, tokens, images))
 
 
 def cost(price: Price | None, units: Units) -> int | None:
@@ -234,12 +237,12 @@ def _exact(price: Price, units: Used) -> int:
         + units.cache_write * rates.write
         + units.output * rates.completion
     )
-    return _rounded(price, tokens, units)
+    return _rounded(price, tokens, units.images)
 
 
-def _rounded(price: Price, tokens: int, units: Used) -> int:
+def _rounded(price: Price, tokens: int, images: int) -> int:
     """The one rounding: the tokens' price (nano-dollars x 10^6), the fees and the markup, up to a whole nano."""
-    fees = (price.request + units.images * price.image) * PER_TOKENS
+    fees = (price.request + images * price.image) * PER_TOKENS
     return -(-(tokens + fees) * (WHOLE + price.markup) // (PER_TOKENS * WHOLE))
 
 

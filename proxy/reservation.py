@@ -106,6 +106,8 @@ class Reservation:
             return
         if self._resolving is None:
             self._resolving = self._gateway.spawn(self._resolve(self._placing, meter))
+        elif self._resolving.done():
+            return
         done, _ = await asyncio.wait({self._resolving}, timeout=within)
         if not done and self._snapshot:
             self._gateway.spawn(events.deferred(self._snapshot, self._user, self.request_id, self._model))

@@ -1,6 +1,7 @@
 """Calling providers: any OpenAI-compatible base URL, or the built-in sandbox."""
 
 from collections.abc import AsyncIterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -49,16 +50,21 @@ async def send(
     try:
         answer = await session.post(
             f"{provider.base_url.rstrip('/')}{asked.surface.path}",
-            data=orjson.dumps(body),
+            data=aiohttp.BytesPayload(orjson.dumps(body)),
             headers=headers | asked.surface.credentials(provider, client_headers),
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=provider.timeouts.connect),
+            timeout=_connecting_within(provider.timeouts.connect),
         )
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise UpstreamUnreachable(f"{type(error).__name__}: {error}") from error
     return UpstreamResponse(
         answer.status, answer.headers, _chunks(answer, provider.timeouts.idle), close=answer.close
     )
+
+
+@lru_cache
+def _connecting_within(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=seconds)
 
 
 async def _chunks(answer: aiohttp.ClientResponse, idle: float) -> AsyncIterator[bytes]:

@@ -214,7 +214,7 @@ def test_a_cheaper_tier_does_not_lower_the_worst_case() -> None:
 
 
 def test_the_worst_case_of_a_negative_bound_is_refused() -> None:
-    with pytest.raises(ValueError, match="input"):
+    with pytest.raises(ValueError, match="prompt_tokens"):
         worst_case(SONNET, prompt_tokens=-1, output_tokens=0)
 
 
