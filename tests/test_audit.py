@@ -12,6 +12,8 @@ from django.urls import get_resolver, reverse
 
 from config.money import NANO
 from ledger import services as ledger
+from ledger.alerts import raise_alert
+from ledger.models import OperatorAlert
 from paywalls import keys
 from paywalls.models import AuditEntry, Membership, Paywall, PaywallModel, Provider
 from paywalls.roles import Can, Role
@@ -72,6 +74,17 @@ def test_a_change_on_the_site_is_logged_with_who_from_where_before_and_after(roo
     assert (entry.before["name"], entry.after["name"]) == ("old", "new")
     assert entry.after["api_key"] == "***"
     assert entry.request_id is not None
+
+
+def test_who_resolves_an_alert_is_logged_and_the_product_that_raises_it_is_not(root: Client) -> None:
+    raise_alert(OperatorAlert.Kind.BOOKS, "They don't sum.")
+    alert = OperatorAlert.objects.get()
+    assert log() == []
+    root.post(page(OperatorAlert, "changelist"), {"action": "resolve", "_selected_action": [str(alert.pk)]})
+    (entry,) = log()
+    assert (entry.actor, entry.subject_type, entry.subject) == ("root", "ledger_operatoralert", str(alert.pk))
+    assert entry.before["resolved_at"] is None
+    assert entry.after["resolved_by"] == "root"
 
 
 def test_what_nobody_acts_in_is_not_logged(root: Client) -> None:

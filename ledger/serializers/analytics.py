@@ -88,11 +88,14 @@ class UsageSummary(serializers.Serializer[Any]):
     eventsWithoutKnownCost = serializers.IntegerField()
 
 
-class FeatureUse(serializers.Serializer[Any]):
-    featureId = serializers.CharField(help_text="Of chat traffic the API, such as `chat`.")
+class Burned(serializers.Serializer[Any]):
     eventCount = serializers.IntegerField()
     creditsBurned = serializers.CharField()
     costUsd = serializers.CharField()
+
+
+class FeatureUse(Burned):
+    featureId = serializers.CharField(help_text="Of chat traffic the API, such as `chat`.")
 
 
 class ProviderUse(serializers.Serializer[Any]):
@@ -103,11 +106,8 @@ class ProviderUse(serializers.Serializer[Any]):
     outputTokens = serializers.CharField()
 
 
-class TypeUse(serializers.Serializer[Any]):
+class TypeUse(Burned):
     eventType = serializers.CharField()
-    eventCount = serializers.IntegerField()
-    creditsBurned = serializers.CharField()
-    costUsd = serializers.CharField()
 
 
 class TimelineUse(serializers.Serializer[Any]):
@@ -176,9 +176,12 @@ class CostBreakdown(serializers.Serializer[Any]):
     period = Period()
 
 
-class TrendLine(Earned):
-    date = serializers.DateField()
+class Totals(Earned):
     creditsBurned = serializers.CharField()
+
+
+class TrendLine(Totals):
+    date = serializers.DateField()
 
 
 class UsageTrends(serializers.Serializer[Any]):
@@ -232,16 +235,6 @@ class CreditBalance(serializers.Serializer[Any]):
     balance = serializers.CharField()
     reserved = serializers.CharField()
     available = serializers.CharField()
-
-
-class Totals(serializers.Serializer[Any]):
-    events = serializers.IntegerField()
-    inputTokens = serializers.CharField()
-    outputTokens = serializers.CharField()
-    creditsBurned = serializers.CharField()
-    revenue = serializers.CharField()
-    providerCost = serializers.CharField()
-    margin = serializers.CharField()
 
 
 class Activity(serializers.Serializer[Any]):
