@@ -152,7 +152,7 @@ class RouteAdmin(SettingsAdmin):
     needs = Can.PRICES
     form = RouteForm
     ordering = ("model", "priority", "id")
-    list_display = ("__str__", link("model"), link("model.paywall", "paywall"), *_LISTED)
+    list_display = ("__str__", link("model.paywall", "paywall"), *_LISTED)
     list_filter = (("provider", AutocompleteSelectFilter),)
     search_fields = ("model__model_id", "upstream_model", "provider__name")
     id_lookups = {"paywall": "model__paywall"}
