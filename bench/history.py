@@ -30,7 +30,7 @@ CREATE TEMP TABLE stored ON COMMIT DROP AS
     FROM (
         SELECT n, now() - (%(stop)s - n) * (interval '{DAYS} days' / %(of)s) AS at,
             (n - %(first)s) / %(wallets)s AS used, (n - %(first)s) %% %(wallets)s AS place
-        FROM generate_series(%(start)s, %(end)s) n
+        FROM generate_series(%(start)s::bigint, %(end)s) n
     ) e JOIN wallets w ON w.place = e.place
 """
 EVENTS = f"""
@@ -51,7 +51,7 @@ INSERT INTO ledger_transfer (id, created_at, tenant_id, kind, source, debit_acco
     FROM stored ORDER BY n
 """
 # What each wallet has burned in all.
-BURNED = "(SELECT w.*, (%(count)s - place + %(wallets)s - 1) / %(wallets)s AS burned FROM wallets w) w"
+BURNED = "(SELECT w.*, (%(count)s::bigint - place + %(wallets)s - 1) / %(wallets)s AS burned FROM wallets w) w"
 BALANCES = f"""
 UPDATE ledger_account a SET posted = w.posted - w.burned * {AMOUNT}, version = w.version + w.burned
     FROM {BURNED} WHERE a.id = w.id

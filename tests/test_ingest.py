@@ -356,12 +356,14 @@ def test_a_wallet_goes_into_debt_by_default(api):
     assert UsageEvent.objects.get().state == "billed"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_tenant_may_keep_what_is_not_covered_and_bill_it_later():
     api = TenantApi(make_tenant(uncovered_usage="unbilled"))
     services.deposit(api.user("alice"), ONE_CREDIT, source="d1")
     api.ingest(*(event(user_id="alice") for _ in range(3)))
     assert sorted(UsageEvent.objects.values_list("state", flat=True)) == ["billed", "unbilled", "unbilled"]
     assert balance(user__external_id="alice") == 0
+    assert list(verify()) == []
     services.deposit(api.user("alice"), ONE_CREDIT, source="d2")
     assert exact(api.post("/v1/events/bill"))["data"] == {"billed": 1, "credits": 1, "waiting": 1}
     assert balance(user__external_id="alice") == 0
@@ -420,6 +422,15 @@ def test_a_thousand_events_take_as_many_statements_as_ten(api):
 
     api.ingest(*(event(user_id=f"user-{n}", team_id="red") for n in range(50)))
     assert statements(10) == statements(1_000) < 25
+
+
+def test_wallets_are_locked_only_when_the_events_are_in(api):
+    with CaptureQueriesContext(connection) as captured:
+        api.ingest(event(user_id="alice"))
+    texts = [query["sql"] for query in captured]
+    [inserted] = [n for n, text in enumerate(texts) if "INSERT INTO ledger_usageevent" in text]
+    [locked] = [n for n, text in enumerate(texts) if "FOR NO KEY UPDATE" in text]
+    assert inserted < locked
 
 
 @pytest.mark.django_db(transaction=True)

@@ -170,7 +170,7 @@ def _payers_of(reporter: Reporter, events: Collection[Event]) -> Work:
 
     Also users for whom a team pays: the event is theirs all the same.
     """
-    refs = {event.user: UserRef(reporter.home_id, event.user) for event in events if event.user}
+    refs = {name: UserRef(reporter.home_id, name) for name in {event.user for event in events} if name}
     found = (yield from wallets.find_or_make(refs.values())) if refs else wallets.Found()
     payers: dict[Named, Payer] = {
         (None, name): Payer(found.accounts[ref], found.users[ref]) for name, ref in refs.items()
