@@ -22,6 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from cpu import cpu_of, cpu_of_database
 from scratch import scratch_database
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,15 +66,20 @@ def main() -> None:
             "bare": [sys.executable, "-c", BARE],
             "check": [sys.executable, "-m", "config.serve.web"],
         }.items():
-            with serving(command) as port:
+            with serving(command) as (port, pid):
                 load(port, key, arguments.clients, 1.0)
-                rows.append((name, load(port, key, arguments.clients, arguments.seconds)))
+                before = cpu_of(pid), cpu_of_database()
+                times = load(port, key, arguments.clients, arguments.seconds)
+                rows.append((name, times, cpu_of(pid) - before[0], cpu_of_database() - before[1]))
     print(f"\n{arguments.clients} clients, {arguments.events:,} events stored")
-    print(f"{'':>8} {'a second':>10} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8}")
-    for name, times in rows:
+    print(
+        f"{'':>8} {'a second':>10} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8}  us of CPU: server, PostgreSQL"
+    )
+    for name, times, server, database in rows:
         cuts = statistics.quantiles(times, n=100)
         rate = len(times) / arguments.seconds
-        print(f"{name:>8} {rate:>10,.0f} {cuts[49]:>8.2f} {cuts[94]:>8.2f} {cuts[98]:>8.2f}")
+        each = f"{server / len(times) * 1e6:>17.0f} {database / len(times) * 1e6:>11.0f}"
+        print(f"{name:>8} {rate:>10,.0f} {cuts[49]:>8.2f} {cuts[94]:>8.2f} {cuts[98]:>8.2f} {each}")
 
 
 def seed(events: int) -> tuple[str, object]:
@@ -149,8 +155,8 @@ def rolled_up(tenant_id: object) -> None:
 
 
 @contextmanager
-def serving(command: list[str]) -> Iterator[int]:
-    """A server process on the scratch database; its port."""
+def serving(command: list[str]) -> Iterator[tuple[int, int]]:
+    """A server process on the scratch database; its port and process id."""
     from django.db import connection
 
     found = connection.settings_dict
@@ -168,7 +174,7 @@ def serving(command: list[str]) -> Iterator[int]:
         )
         listener.close()
         try:
-            yield port
+            yield port, server.pid
         finally:
             server.terminate()
             server.wait()

@@ -51,7 +51,9 @@ INSERT INTO ledger_transfer (id, created_at, tenant_id, kind, source, debit_acco
     FROM stored ORDER BY n
 """
 # What each wallet has burned in all.
-BURNED = "(SELECT w.*, (%(count)s::bigint - place + %(wallets)s - 1) / %(wallets)s AS burned FROM wallets w) w"
+BURNED = (
+    "(SELECT w.*, (%(count)s::bigint - place + %(wallets)s - 1) / %(wallets)s AS burned FROM wallets w) w"
+)
 BALANCES = f"""
 UPDATE ledger_account a SET posted = w.posted - w.burned * {AMOUNT}, version = w.version + w.burned
     FROM {BURNED} WHERE a.id = w.id
