@@ -1,10 +1,10 @@
 """How long an entitlement check takes with a million usage events stored, side by side with a bare endpoint.
 
-    .venv/bin/python bench/entitlements.py [--events 1000000] [--clients 50] [--seconds 10]
+    .venv/bin/python bench/entitlements.py [--events 1000000] [--clients 50] [--seconds 10] [--pause 0]
 
 One server process on a scratch database; the clients are connections of another process that each ask again as soon as
-they are answered. The bare endpoint reads the body as JSON and answers a constant, on the same server software. Also:
-the first roll-up of all those events, and what the analytics queries take then.
+they are answered, or after a pause. The bare endpoint reads the body as JSON and answers a constant, on the same server
+software. Also: the first roll-up of all those events, and what the analytics queries take then.
 """
 
 import argparse
@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--pause", type=float, default=0, help="ms between an answer and the next question")
     arguments = parser.parse_args()
     with scratch_database():
         key, tenant_id = seed(arguments.events)
@@ -69,7 +70,7 @@ def main() -> None:
             with serving(command) as (port, pid):
                 load(port, key, arguments.clients, 1.0)
                 before = cpu_of(pid), cpu_of_database()
-                times = load(port, key, arguments.clients, arguments.seconds)
+                times = load(port, key, arguments.clients, arguments.seconds, arguments.pause)
                 rows.append((name, times, cpu_of(pid) - before[0], cpu_of_database() - before[1]))
     print(f"\n{arguments.clients} clients, {arguments.events:,} events stored")
     print(
@@ -184,13 +185,13 @@ def _address(found: dict) -> str:
     return found["HOST"] if found["HOST"].startswith("/") else f"{found['HOST']}:{found['PORT'] or 5432}"
 
 
-def load(port: int, key: str, clients: int, seconds: float) -> list[float]:
+def load(port: int, key: str, clients: int, seconds: float, pause: float = 0) -> list[float]:
     """What each request took (ms), of so many clients that ask again and again, in a process of their own."""
     with multiprocessing.get_context("fork").Pool(1) as pool:
-        return pool.apply(_clients, (port, key, clients, seconds))
+        return pool.apply(_clients, (port, key, clients, seconds, pause))
 
 
-def _clients(port: int, key: str, clients: int, seconds: float) -> list[float]:
+def _clients(port: int, key: str, clients: int, seconds: float, pause: float) -> list[float]:
     import uvloop
 
     times: list[float] = []
@@ -215,6 +216,8 @@ def _clients(port: int, key: str, clients: int, seconds: float) -> list[float]:
             answer = await reader.readexactly(length)
             times.append((time.perf_counter() - began) * 1000)
             assert b'"allowed":true' in answer, answer
+            if pause:
+                await asyncio.sleep(pause / 1_000)
         writer.close()
 
     async def run() -> None:
