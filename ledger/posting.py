@@ -47,6 +47,11 @@ from ledger.wallets import Found, find_or_make, make_house_accounts
 from paywalls import users
 from paywalls.users import UserRef
 
+# Here and not where they are asked for: a union is made anew each time.
+_HOLDS = (PlaceHold, Capture, Release, Sweep)
+_RESOLVES = (Capture, Release, Sweep)
+_BURNS = (Capture, Expire, Burns, Sourced)
+
 ATTEMPTS = 6
 LOCK_TIMEOUT_SECONDS = 3
 
@@ -155,7 +160,7 @@ def _connection_of(op: Operation, found: Found) -> uuid.UUID | None:
     """Through what a shared wallet pays for the operation, where it or its end user says so."""
     if isinstance(op.wallet, UserRef):
         return found.connections.get(op.wallet)
-    return op.connection if isinstance(op, PlaceHold | Capture | Release) else None
+    return op.connection if isinstance(op, _HOLDS) and not isinstance(op, Sweep) else None
 
 
 def _payers(
@@ -175,7 +180,7 @@ def _payers(
 
 
 def _is_of_hold(op: Operation) -> TypeGuard[Capture | Release | Sweep]:
-    return isinstance(op, Capture | Release | Sweep)
+    return isinstance(op, _RESOLVES)
 
 
 def _no_wallet(op: Operation, found: Found) -> Refusal:
@@ -204,17 +209,17 @@ def _read(
     ids = payees | {account_id for account_id in account_ids if account_id is not None}
     # A capture is known by its hold, other movements by their source.
     sources = [op.source for op in operations if isinstance(op, Sourced)]
-    hold_ids = [op.hold_id for op in operations if isinstance(op, PlaceHold | Capture | Release | Sweep)]
+    hold_ids = [op.hold_id for op in operations if isinstance(op, _HOLDS)]
     guarded = {op.guard.paywall_id for op in operations if isinstance(op, PlaceHold) and op.guard}
     through = {key for key in connections if key}
     spends = set(_model_spends_of(operations, account_ids, connections))
     claimed = [op.claim.key for op in operations if isinstance(op, PlaceHold) and op.claim]
-    corrected = {op.of for op in operations if isinstance(op, Refund | Reverse)}
+    corrected = {op.of for op in operations if isinstance(op, (Refund, Reverse))}
     # Only what moves money needs the lots; holding and releasing don't.
     burning = payees | {
         account_id
         for op, account_id in zip(operations, account_ids, strict=True)
-        if account_id is not None and isinstance(op, Capture | Expire | Burns | Sourced)
+        if account_id is not None and isinstance(op, _BURNS)
     }
     plan = {
         "accounts": statements.lock_accounts(ids),
@@ -258,7 +263,7 @@ def _model_spends_of(
         if isinstance(op, PlaceHold):
             if op.on_model and (payer := key or account_id):
                 yield key_of(payer, op.on_model.model_id)
-        elif isinstance(op, Capture | Release) and op.model_spend:
+        elif isinstance(op, _RESOLVES) and not isinstance(op, Sweep) and op.model_spend:
             yield op.model_spend
 
 

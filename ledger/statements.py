@@ -91,7 +91,7 @@ def lock_accounts(account_ids: Collection[uuid.UUID]) -> Statement:
         FROM ledger_account WHERE id = ANY(%s::uuid[]) AND kind IN ('wallet', 'earnings')
         ORDER BY id FOR NO KEY UPDATE
         """,
-        (array(sorted(account_ids)),),
+        (array(account_ids),),
     )
 
 

@@ -177,8 +177,8 @@ def breakdown(price: Price, units: Units) -> dict[str, int | bool | None]:
 
     `prompt_tokens` is the sum of the three counts after it; `tier_above` is None where no tier applied.
     """
-    rates = price.rates(units.prompt)
-    total = charge(price, units)
+    rates, exact = price.rates(units.prompt), _exact(price, units)
+    total = max(price.minimum, exact)
     return {
         "prompt_tokens": units.prompt,
         "input_tokens": units.input,
@@ -195,7 +195,7 @@ def breakdown(price: Price, units: Units) -> dict[str, int | bool | None]:
         "request_price": price.request,
         "minimum_price": price.minimum,
         "markup_millionths": price.markup,
-        "minimum_applied": total > _exact(price, units),
+        "minimum_applied": total > exact,
         "total": total,
     }
 

@@ -4,7 +4,6 @@ Providers disagree on what a prompt count holds: OpenAI's includes cached tokens
 Here each token is in one bucket, so that a bucket can have its own price.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -43,7 +42,7 @@ def parse(usage: object) -> Usage | None:
     That is null, {}, or a count that is missing, negative, absurd or no integer. Explicit zeros are a usage
     of zero. Details that don't fit into their total are clamped to it.
     """
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict):
         return None
     prompt, output = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
     if prompt is None or output is None:
@@ -81,7 +80,7 @@ def of_event(data: bytes) -> Usage | None:
 
 def of_responses(usage: object) -> Usage | None:
     """The usage of OpenAI's Responses: as in chats, under other names."""
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict):
         return None
     return parse(
         {
@@ -107,7 +106,7 @@ def of_messages(usage: object) -> Usage | None:
 
 
 def _count(counts: object, field: str) -> int | None:
-    value = counts.get(field) if isinstance(counts, Mapping) else None
+    value = counts.get(field) if isinstance(counts, dict) else None
     # A bool is an int to Python, but no count.
     if type(value) is not int or not 0 <= value <= MAX_TOKENS:
         return None
@@ -141,12 +140,12 @@ class Reported:
 
 def of_answer(body: object) -> Reported | None:
     """The usage in an answer of OpenAI (chats and Responses), Anthropic or Gemini; None where none can be read."""
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict):
         return None
     if "usageMetadata" in body:
         return _reported(of_gemini(body["usageMetadata"]), "GOOGLE", body.get("modelVersion"))
     usage, model = body.get("usage"), body.get("model")
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict):
         return None
     if "prompt_tokens" in usage:
         # Embeddings have no completion.

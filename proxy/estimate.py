@@ -90,11 +90,11 @@ def _parsed(data: bytes) -> object:
 
 def _said(body: object, field: str) -> Iterator[tuple[Place, str]]:
     """What the choices of a chunk (`delta`) or an answer (`message`) say, each text with its place."""
-    if not isinstance(body, Mapping) or body.get("error"):
+    if not isinstance(body, dict) or body.get("error"):
         return
     for choice in _list(body.get("choices")):
-        message = choice.get(field) if isinstance(choice, Mapping) else None
-        if isinstance(message, Mapping):
+        message = choice.get(field) if isinstance(choice, dict) else None
+        if isinstance(message, dict):
             for place, text in _texts(message):
                 yield (str(choice.get("index")), *place), text
 
@@ -109,8 +109,8 @@ def _texts(message: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
         yield ("refusal",), part
     calls = [*_list(message.get("tool_calls")), {"function": message.get("function_call")}]
     for call in calls:
-        function = call.get("function") if isinstance(call, Mapping) else None
-        if isinstance(function, Mapping):
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
             for name in ("name", "arguments"):
                 for part in _parts(function.get(name)):
                     yield (str(call.get("index")), name), part
@@ -121,7 +121,7 @@ def _parts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     for part in _list(value):
-        if isinstance(part, Mapping):
+        if isinstance(part, dict):
             yield from _parts(part.get("text") or part.get("thinking"))
 
 

@@ -175,7 +175,7 @@ def _prompt(body: Mapping[str, Any], measure: Measure) -> int:
 
 
 def _message(message: object, measure: Measure) -> int:
-    if not isinstance(message, Mapping):
+    if not isinstance(message, dict):
         return measure(_serialized(message))
     total = PER_MESSAGE
     for field, value in message.items():
@@ -184,7 +184,7 @@ def _message(message: object, measure: Measure) -> int:
         elif isinstance(value, list):
             count = _tool_call if field == "tool_calls" else _part
             total += sum(count(item, measure) for item in value)
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             total += measure(_serialized(value))
         if field == "name":
             total += PER_NAME
@@ -192,8 +192,8 @@ def _message(message: object, measure: Measure) -> int:
 
 
 def _tool_call(call: object, measure: Measure) -> int:
-    function = call.get("function") if isinstance(call, Mapping) else None
-    if not isinstance(function, Mapping):
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict):
         return PER_TOOL_CALL + measure(_serialized(call))
     return PER_TOOL_CALL + sum(
         measure(value if isinstance(value, str) else _serialized(value)) for value in function.values()
@@ -201,7 +201,7 @@ def _tool_call(call: object, measure: Measure) -> int:
 
 
 def _part(part: object, measure: Measure) -> int:
-    if not isinstance(part, Mapping):
+    if not isinstance(part, dict):
         return measure(_serialized(part))
     match part.get("type"):
         case "text" if isinstance(part.get("text"), str):
@@ -227,7 +227,7 @@ def _value(value: object, measure: Measure) -> int:
         item = waiting.pop()
         if isinstance(item, str):
             total += measure(item)
-        elif isinstance(item, Mapping):
+        elif isinstance(item, dict):
             if _kind(item) in MEDIA:
                 total += _media(item)
                 continue
@@ -252,7 +252,7 @@ def _mappings(value: object) -> Iterator[Mapping[str, Any]]:
     waiting = [value]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, Mapping):
+        if isinstance(item, dict):
             yield item
             waiting += item.values()
         elif isinstance(item, list):
@@ -277,7 +277,7 @@ def _leaves(value: object) -> Iterator[str]:
     waiting = [value]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, Mapping):
+        if isinstance(item, dict):
             waiting += [*item.keys(), *item.values()]
         elif isinstance(item, list):
             waiting += item
