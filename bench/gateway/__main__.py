@@ -42,6 +42,11 @@ def main() -> None:
     parser.add_argument("--shapes", default="plain,streamed")
     parser.add_argument("--only", help="candidates, separated by semicolons: " + "; ".join(ALL))
     parser.add_argument("--pause", type=int, default=0, help="milliseconds between the chunks of a stream")
+    parser.add_argument(
+        "--together",
+        action="store_true",
+        help="with --pause, begin all streams in the same instant, not spread over one stream's time",
+    )
     parser.add_argument("--json", type=Path, help="keep the figures in this file, too")
     arguments = parser.parse_args()
     names = [name.strip() for name in arguments.only.split(";")] if arguments.only else list(ALL)
@@ -148,9 +153,15 @@ class Bench:
             str(running.wallets),
             *(f"{key}: {value}" for key, value in running.headers.items()),
         ]
-        told: dict[str, Any] = json.loads(
-            subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        spread = 0 if self._arguments.together else self._arguments.pause * CHUNKS
+        done = subprocess.run(
+            command,
+            env={**os.environ, "LOAD_SPREAD_MS": str(spread)},
+            check=True,
+            capture_output=True,
+            text=True,
         )
+        told: dict[str, Any] = json.loads(done.stdout)
         return told
 
     def _compare_books(self, name: str, running: Running, upstream: str) -> None:

@@ -191,13 +191,19 @@ int main(int count, char **arguments) {
     struct connection *all = calloc(connections, sizeof *all);
     uint64_t began = now_us(), until = began + (uint64_t)(seconds * 1e6), give_up = until + 20000000;
     srand(1);
-    for (int i = 0; i < connections; i++) join(&all[i]);
+    /* Clients of their own begin when they like, not all in the same instant. */
+    const char *told = getenv("LOAD_SPREAD_MS");
+    uint64_t spread = told ? strtoull(told, NULL, 10) * 1000 : 0;
+    int joined = 0;
+    for (int i = 0; i < connections; i++) all[i].fd = -1;
     struct epoll_event ready[512];
     uint64_t ended = until;
     size_t in_time = 0;
     while (now_us() < give_up) {
         if (!stopping && now_us() >= until) { stopping = 1; in_time = done; }
-        int some = epoll_wait(poller, ready, 512, 50);
+        while (!stopping && joined < connections && now_us() >= began + spread * joined / connections)
+            join(&all[joined++]);
+        int some = epoll_wait(poller, ready, 512, joined < connections ? 1 : 50);
         for (int i = 0; i < some; i++) hear(ready[i].data.ptr);
         int open = 0;
         if (stopping) {
