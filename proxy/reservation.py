@@ -87,7 +87,8 @@ class Reservation:
             return outcome
         assert isinstance(outcome, Held)
         self.stood = True
-        self._gateway.remember_wallet(self._user, outcome.account_id, outcome.connection)
+        if isinstance(wallet, UserRef):
+            self._gateway.remember_wallet(self._user, outcome.account_id, outcome.connection)
         return None
 
     def keep_answer(self, body: bytes) -> None:
