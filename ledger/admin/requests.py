@@ -59,9 +59,7 @@ class ProxyRequestAdmin(ExportedRows, ReadOnlyAdmin):
         link("paywall"),
         "external_id",
         "model",
-        "provider",
         money("charge"),
-        "first_byte_ms",
         "total_ms",
     )
     list_filter = (
