@@ -7,6 +7,7 @@ import socket
 import uvicorn
 
 from config.serve import lifeline
+from config.serve.connections import Connection
 
 
 def main() -> None:
@@ -26,7 +27,7 @@ def main() -> None:
         host=settings.HOST,
         port=settings.PORT,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="on",
         # The gateway writes an access log of its own, and Django's LOGGING stands.

@@ -1,9 +1,8 @@
 """What a check or a consume answers: the verdict, the figures behind it, and links that help."""
 
 import uuid
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from config.wire import stamp
 from ledger import topups
@@ -18,8 +17,7 @@ LABELS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """Nano-dollars: what the user would be charged, and what the provider charges; None where nobody knows."""
 
     amount: int | None = None

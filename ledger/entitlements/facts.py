@@ -5,8 +5,7 @@ Everything is found by a key (the entitlement, the counter, the wallet), so it c
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from config.sql import Statement, array
 from ledger.entitlements.questions import Question
@@ -72,8 +71,7 @@ def of_tenant(tenant_id: uuid.UUID, user_id: str, feature_id: str, team_id: str 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
+class Asker(NamedTuple):
     """Whose key a question came with, and what prices it: the tenant's burn tables as they are (`marks` changes with
     each change of theirs) and the operator's cost of the model, where there is one."""
 

@@ -3,9 +3,9 @@
 The order is the contract's: no wallet, expired credits, a limit, then credits. A refusal says what to do about it.
 """
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from ledger.entitlements import windows
 from ledger.entitlements.windows import UNUSED, Counter
@@ -21,8 +21,7 @@ class Remedy(StrEnum):
     PURCHASE = "purchase"
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """An entitlement's limit: a type, and for HARD and SOFT so many uses in a period."""
 
     type: str
@@ -34,16 +33,14 @@ class Limit:
 UNLIMITED = Limit(NONE, None, Entitlement.Period.TOTAL)
 
 
-@dataclass(frozen=True, slots=True)
-class Wallet:
+class Wallet(NamedTuple):
     """What a wallet can spend (nano-dollars); `expired` where it is empty because its credit's time was over."""
 
     available: int
     expired: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What a verdict depends on, read at one moment; `today` is the database's (UTC)."""
 
     today: date
@@ -52,8 +49,7 @@ class Facts:
     wallet: Wallet | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Whether it may be used, why not (or what to know), and how far the limit is; `limit` None is none."""
 
     allowed: bool

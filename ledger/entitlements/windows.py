@@ -4,16 +4,15 @@ A counter knows its last day, and how often the feature was used on it, in its m
 window there is, because only the current one is ever asked for.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 
 from ledger.models import Entitlement
 
 Period = Entitlement.Period
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
+class Counter(NamedTuple):
     """How often a feature was used: on `day`, in its month, ever."""
 
     day: date | None = None
