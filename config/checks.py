@@ -3,15 +3,20 @@
 import re
 from collections.abc import Sequence
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from django.conf import settings
+from django.core import checks
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 
 TAG = "tollgate"
+
+# PostgreSQL's major version.
+OLDEST_SERVER = 15
 
 _MAKE_FERNET_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 _OR_NO_PRODUCTION = "or set PRODUCTION=false if nobody else reaches this installation"
@@ -44,6 +49,20 @@ def check_database(**_: Any) -> Sequence[CheckMessage]:
             hint="Set it to postgres://user:password@host:5432/database, or unset it for the embedded server.",
             id="tollgate.E010",
         )
+    ]
+
+
+@register(checks.Tags.database)
+def check_server(*, databases: Sequence[str] | None = None, **_: Any) -> Sequence[CheckMessage]:
+    """The server is new enough, where a command looks at databases: roll-ups rely on NULLS NOT DISTINCT."""
+    return [
+        Error(
+            f"DATABASE_URL names a PostgreSQL {version // 10_000}; {OLDEST_SERVER} is the oldest that will do.",
+            hint=f"Name a server of version {OLDEST_SERVER} or newer, or unset it for the embedded one.",
+            id="tollgate.E016",
+        )
+        for name in databases or ()
+        if (version := cast(Any, connections[name]).pg_version) < OLDEST_SERVER * 10_000
     ]
 
 

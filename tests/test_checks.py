@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.core import checks
+from django.db import connections
 
-from config.checks import TAG
+from config.checks import TAG, check_server
 from tests.environment import ROOT, VARIABLES, clean
 
 
@@ -124,3 +125,14 @@ def test_every_variable_is_documented() -> None:
     read = set(re.findall(r'\benv(?:\.\w+)?\(\s*"([A-Z0-9_]+)"', source))
     assert read, "the pattern still finds them"
     assert read == set(VARIABLES)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("version", "ids"), [(140_011, ["tollgate.E016"]), (150_000, [])])
+def test_a_server_that_is_too_old_is_named(
+    version: int, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections["default"], "pg_version", version)
+    found = check_server(databases=["default"])
+    assert [message.id for message in found] == ids
+    assert check_server() == [], "no database was asked for"

@@ -1,6 +1,6 @@
 """What happens before anything is served: settings checked, schema migrated, demo and operator made."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -23,7 +23,10 @@ def check_settings() -> None:
     """Refuse to start on what the system checks call an error."""
     django.setup()
     tags = [TAG, checks.Tags.security]
-    found = checks.run_checks(tags=tags, include_deployment_checks=settings.PRODUCTION)
+    _refuse_errors(checks.run_checks(tags=tags, include_deployment_checks=settings.PRODUCTION))
+
+
+def _refuse_errors(found: Sequence[checks.CheckMessage]) -> None:
     told = [message for message in found if not message.is_silenced()]
     errors = [message for message in told if message.is_serious()]
     if errors:
@@ -35,6 +38,7 @@ def check_settings() -> None:
 def prepare_database() -> None:
     """Bring the schema up to date, and make the demo where one belongs. Raises Refused."""
     with _alone():
+        _refuse_errors(checks.run_checks(tags=[checks.Tags.database], databases=[connection.alias]))
         call_command("migrate", interactive=False, verbosity=0)
         if settings.DEMO:
             call_command("prepare_demo", verbosity=0)
