@@ -85,8 +85,9 @@ class RouteForm(PriceForm):
         for names, card in ((PRICES, self.instance.price), (COSTS, self.instance.cost)):
             self.initial.update({name: (card or {}).get(_part(name)) for name in names})
         model, provider = self.initial.get("model") or self.instance.model_id, self.fields.get("provider")
-        if model and isinstance(provider, ProviderChoice):
-            provider.queryset = Provider.objects.filter(paywall__models=model).select_related("paywall")
+        if model and isinstance(provider, ProviderChoice) and provider.queryset is not None:
+            # Narrowed, not named anew: only an operator's own tenants are in it.
+            provider.queryset = provider.queryset.filter(paywall__models=model)
 
     def settings(self) -> dict[str, Any]:
         values = self.cleaned_data
