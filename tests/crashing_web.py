@@ -63,11 +63,11 @@ def after_its_commit() -> None:
 
     drive = group_commit._drive
 
-    async def and_die(connection: Any, operations: Any) -> Any:
-        outcomes = await drive(connection, operations)
+    async def and_die(connection: Any, operations: Any, waits_for_disk: Any) -> Any:
+        done = await drive(connection, operations, waits_for_disk)
         if any(isinstance(operation, Capture) for operation in operations):
             die()
-        return outcomes
+        return done
 
     group_commit._drive = and_die
 
