@@ -36,7 +36,7 @@ async def check(gateway: Gateway, request: Request, response: Response) -> None:
     if tables is None:
         tables = await in_thread(gateway.burn_tables.load, asker)
     estimate = estimates.of(question, tables, asker.override, asker.credits_per_usd)
-    verdict = decide(facts, cost=estimate.amount or 0, payer=question.payer)
+    verdict = decide(facts, cost=estimate.amount or 0, team_pays=bool(question.team_id))
     told = answers.verdict_json(facts, verdict, estimate, asker.credits_per_usd)
     if verdict.remedy:
         told["actions"] = await in_thread(answers.actions, verdict.remedy, asker.tenant_id, question)

@@ -111,16 +111,16 @@ def data_of(event: bytes) -> bytes | None:
     return b"\n".join(lines) if lines else None
 
 
-def plain_data(text: bytes, noteworthy: Iterable[bytes]) -> list[bytes]:
+def plain_data(text: bytes, noteworthy: Iterable[bytes]) -> tuple[list[bytes], int]:
     """The data of the events that `text` begins with, where each is one `data` line in LF, up to the first that has
-    something `noteworthy` in it. Empty where the first one already is another.
+    something `noteworthy` in it; and where they end. None, and 0, where the first one already is another.
     """
     ends = [at for word in (*noteworthy, b"\r") if (at := text.find(word)) >= 0]
     end = text.rfind(b"\n\n", 0, min(ends, default=len(text))) + 2
     if end < len(_DATA) or not text.startswith(_DATA):
-        return []
+        return [], 0
     plain = text[len(_DATA) : end - 2].split(b"\n\n" + _DATA)
-    return plain if text.count(b"\n", 0, end) == 2 * len(plain) else []
+    return (plain, end) if text.count(b"\n", 0, end) == 2 * len(plain) else ([], 0)
 
 
 def with_usage_hidden(events: bytes) -> bytes | None:
@@ -142,10 +142,13 @@ def hide_usage(event: bytes) -> bytes | None:
     if (end := _NULL_AT_END.match(event, at)) and event.startswith(b"data: {") and event.find(b"\n") > at:
         return event[: at - 1] + end[1]
     data = data_of(event)
-    parsed = _object(data)
-    if data is None or "usage" not in parsed:
+    if data is None:
         return event
-    if parsed.get("choices") == [] and isinstance(parsed["usage"], dict):
+    parsed = _object(data)
+    # What the parser refuses, such as half a surrogate pair, is looked through all the same.
+    if parsed is not None and "usage" not in parsed:
+        return event
+    if parsed and parsed.get("choices") == [] and isinstance(parsed["usage"], dict):
         return None
     found = members(data)
     if not found or not any(key == _USAGE for key, _, _ in found):
@@ -154,11 +157,12 @@ def hide_usage(event: bytes) -> bytes | None:
     return with_data(event, joined(data, found, kept))
 
 
-def _object(data: bytes | None) -> dict[str, Any]:
+def _object(data: bytes) -> dict[str, Any] | None:
+    """The JSON object, empty where it is no object; None where it can't be parsed."""
     try:
-        parsed = orjson.loads(data) if data else None
+        parsed = orjson.loads(data)
     except orjson.JSONDecodeError:
-        return {}
+        return None
     return parsed if isinstance(parsed, dict) else {}
 
 

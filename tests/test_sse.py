@@ -202,6 +202,12 @@ def test_the_chunk_that_is_there_for_its_usage_disappears(choices: bytes) -> Non
     assert hide_usage(b'data: {"id":"x","choices":' + choices + b',"usage":' + USAGE + b"}\n\n") is None
 
 
+def test_usage_is_cut_out_beside_half_a_surrogate_pair() -> None:
+    """A provider may cut a smiley in two; JSON has it, and our parser refuses it."""
+    event = rb'data: {"choices":[{"delta":{"content":"\ud83d"}}],"usage":%s}' + b"\n\n"
+    assert hide_usage(event % USAGE) == rb'data: {"choices":[{"delta":{"content":"\ud83d"}}]}' + b"\n\n"
+
+
 def test_usage_beside_the_last_words_leaves_the_words() -> None:
     event = b'data: {"choices":[{"delta":{"content":"x"}}],"usage":' + USAGE + b"}\n\n"
     assert hide_usage(event) == b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'

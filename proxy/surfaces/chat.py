@@ -39,8 +39,7 @@ class ChunkReader(StreamReader):
         self._generated = generated
 
     def skim(self, text: bytes) -> tuple[int, bytes, bytes]:
-        plain = sse.plain_data(text, _NOTEWORTHY)
-        end = sum(map(len, plain)) + len(plain) * len(b"data: \n\n")
+        plain, end = sse.plain_data(text, _NOTEWORTHY)
         shown: bytes | None = text[:end]
         if not self._shows_usage:
             shown = sse.with_usage_hidden(text[:end])
