@@ -48,8 +48,10 @@ from paywalls import users
 from paywalls.users import UserRef
 
 # Here and not where they are asked for: a union is made anew each time.
-_HOLDS = (PlaceHold, Capture, Release, Sweep)
-_RESOLVES = (Capture, Release, Sweep)
+_SETTLES = (Capture, Release)
+_RESOLVES = (*_SETTLES, Sweep)
+_OF_REQUESTS = (PlaceHold, *_SETTLES)
+_OF_HOLDS = (PlaceHold, *_RESOLVES)
 _BURNS = (Capture, Expire, Burns, Sourced)
 
 ATTEMPTS = 6
@@ -160,7 +162,7 @@ def _connection_of(op: Operation, found: Found) -> uuid.UUID | None:
     """Through what a shared wallet pays for the operation, where it or its end user says so."""
     if isinstance(op.wallet, UserRef):
         return found.connections.get(op.wallet)
-    return op.connection if isinstance(op, _HOLDS) and not isinstance(op, Sweep) else None
+    return op.connection if isinstance(op, _OF_REQUESTS) else None
 
 
 def _payers(
@@ -209,7 +211,7 @@ def _read(
     ids = payees | {account_id for account_id in account_ids if account_id is not None}
     # A capture is known by its hold, other movements by their source.
     sources = [op.source for op in operations if isinstance(op, Sourced)]
-    hold_ids = [op.hold_id for op in operations if isinstance(op, _HOLDS)]
+    hold_ids = [op.hold_id for op in operations if isinstance(op, _OF_HOLDS)]
     guarded = {op.guard.paywall_id for op in operations if isinstance(op, PlaceHold) and op.guard}
     through = {key for key in connections if key}
     spends = set(_model_spends_of(operations, account_ids, connections))
@@ -263,7 +265,7 @@ def _model_spends_of(
         if isinstance(op, PlaceHold):
             if op.on_model and (payer := key or account_id):
                 yield key_of(payer, op.on_model.model_id)
-        elif isinstance(op, _RESOLVES) and not isinstance(op, Sweep) and op.model_spend:
+        elif isinstance(op, _SETTLES) and op.model_spend:
             yield op.model_spend
 
 

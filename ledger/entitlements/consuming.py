@@ -54,7 +54,7 @@ def consume(
             if key and (seen := _answered(tenant_id, key, user_id, feature_id, units)) is not None:
                 return seen
             facts = read(tenant_id, user_id, feature_id, team_id)
-            decided = decide(facts, cost=cost, units=units, payer="team" if team_id else "user")
+            decided = decide(facts, cost=cost, units=units, team_pays=bool(team_id))
             told = answer(facts, decided)
             if decided.allowed:
                 _count(tenant_id, user_id, feature_id, facts, units)

@@ -26,11 +26,6 @@ class Question(NamedTuple):
     team_id: str = ""
 
     @property
-    def payer(self) -> str:
-        """Whose wallet it is about, as a word."""
-        return "team" if self.team_id else "user"
-
-    @property
     def has_estimate(self) -> bool:
         """Whether it says enough to price it."""
         return bool(self.model or self.input_tokens or self.output_tokens)

@@ -65,9 +65,9 @@ class Verdict(NamedTuple):
         return None if self.limit is None else max(0, self.limit - self.usage)
 
 
-def decide(facts: Facts, *, cost: int, units: int = 1, payer: str = "user") -> Verdict:
-    """The verdict on `units` uses that are estimated to cost `cost` nano-dollars; `payer` is whose wallet it is."""
-    limit = facts.limit
+def decide(facts: Facts, *, cost: int, units: int = 1, team_pays: bool = False) -> Verdict:
+    """The verdict on `units` uses, estimated at `cost` nano-dollars of the user's wallet, or their team's."""
+    limit, payer = facts.limit, "team" if team_pays else "user"
     usage = windows.used(facts.counter, limit.period, facts.today)
     reason: str | None = None
     remedy: Remedy | None = None
