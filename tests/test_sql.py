@@ -36,6 +36,12 @@ def there_and_back(values, kind):
         ("text", ["", "a", "ü"]),
         ("text", ['"', "a,b", "\\", '","']),
         ("text", [None, None]),
+        (
+            "timestamptz",
+            [datetime(2026, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)],
+        ),
+        ("boolean", [True, False]),
+        ("numeric", [2**64, -(2**70)]),
     ],
 )
 def test_what_goes_in_comes_out(kind, values):
