@@ -5,6 +5,7 @@ The server's lifespan opens and closes the gateway.
 
 import gc
 import os
+from typing import Any, cast
 
 # Before the settings are read: Django's requests run on threads, which share a pool of connections.
 os.environ.setdefault("DATABASE_POOL", "8")
@@ -13,6 +14,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 from django.core.asgi import get_asgi_application
 
 django_application = get_asgi_application()
+
+from django.conf import settings
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from proxy import asgi as proxy
 from proxy.gateway import Gateway
@@ -27,6 +31,10 @@ class Application:
 
     def __init__(self) -> None:
         self._gateway: Gateway | None = None
+        # The gateway asks nobody's address.
+        self._django: Any = ProxyHeadersMiddleware(
+            cast(Any, django_application), settings.FORWARDED_ALLOW_IPS
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -36,7 +44,7 @@ class Application:
         if scope["type"] == "http" and (found := proxy.route(scope)):
             await proxy.serve(self._gateway, *found, scope, receive, send)
         else:
-            await django_application(scope, receive, send)
+            await self._django(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

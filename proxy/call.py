@@ -69,6 +69,8 @@ async def answer_for(
 class _CancelledWhenLeft:
     """Cancels the current task when the client closes the connection early, and turns that into ClientLeft."""
 
+    __slots__ = ("_end", "_left", "_request", "_response", "_task")
+
     def __init__(self, request: Request, response: Response) -> None:
         self._request = request
         self._response = response
@@ -78,18 +80,16 @@ class _CancelledWhenLeft:
         task = asyncio.current_task()
         assert task
         self._task = task
-        self._watch = asyncio.create_task(self._request.left())
-        self._watch.add_done_callback(self._cancel)
+        self._end = self._request.when_left(self._cancel)
 
-    def _cancel(self, watch: "asyncio.Task[None]") -> None:
+    def _cancel(self) -> None:
         # Servers also say "disconnected" after a complete answer.
-        if not watch.cancelled() and not self._response.finished:
+        if not self._response.finished:
             self._left = True
             self._task.cancel()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self._watch.remove_done_callback(self._cancel)
-        self._watch.cancel()
+        self._end()
         if self._left and isinstance(error, asyncio.CancelledError):
             self._task.uncancel()
             raise ClientLeft from None

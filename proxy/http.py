@@ -1,5 +1,6 @@
 """HTTP on plain ASGI: what Django's middleware would have given is here, once: bodies with a limit, JSON, headers."""
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -8,7 +9,7 @@ from urllib.parse import parse_qs
 
 import orjson
 
-from config import cors, ids
+from config import cors, ids, leaving
 from config.errors import ApiError, BodyTooLarge
 
 Scope = dict[str, Any]
@@ -27,7 +28,7 @@ class ClientLeft(Exception):
 class Request:
     """One HTTP request. `id` is its key everywhere: header, hold, ledger row, log line."""
 
-    __slots__ = ("_query", "_receive", "headers", "id", "method", "path", "raw_path")
+    __slots__ = ("_query", "_receive", "_watch", "headers", "id", "method", "path", "raw_path")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.id: uuid.UUID = ids.new()
@@ -37,6 +38,7 @@ class Request:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self._query: bytes = scope.get("query_string", b"")
         self._receive = receive
+        self._watch: leaving.Watch | None = scope.get("extensions", {}).get(leaving.EXTENSION)
 
     @property
     def public_id(self) -> str:
@@ -75,10 +77,24 @@ class Request:
             raise BodyTooLarge(limit)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    async def left(self) -> None:
-        """Returns when the client has closed the connection. Only after the body was read."""
+    def when_left(self, told: Callable[[], None]) -> Callable[[], None]:
+        """Have `told` called once the client has closed the connection; what is returned ends that.
+
+        Only after the body was read. Servers may tell it after a complete answer as well.
+        """
+        if self._watch:
+            return self._watch(told)
+        task = asyncio.create_task(self._left(told))
+
+        def end() -> None:
+            task.cancel()
+
+        return end
+
+    async def _left(self, told: Callable[[], None]) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        told()
 
 
 class Response:

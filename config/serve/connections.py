@@ -1,9 +1,15 @@
-"""HTTP connections that write at once what the server gives in pieces, such as the head of an answer and its body."""
+"""HTTP connections that write at once what the server gives in pieces, such as the head of an answer and its body, and
+that say when they are lost.
+"""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from config import leaving
 
 # So much (bytes) is written without waiting for more, so that the connection's own limits hold.
 ENOUGH = 16 * 1024
@@ -47,7 +53,35 @@ class JoinedWrites:
 
 
 class Connection(HttpToolsProtocol):
-    """Uvicorn's, writing so: an answer is one system call and one packet less."""
+    """Uvicorn's, with two things more.
+
+    An answer is one system call and one packet less, and who serves a request can be told that its client has left
+    (`config/leaving.py`).
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast(asyncio.Transport, JoinedWrites(transport, self.loop)))
+        self._watchers: set[Callable[[], None]] = set()
+        self._is_lost = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._is_lost = True
+        for told in tuple(self._watchers):
+            told()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        cast(dict[str, Any], self.scope)["extensions"] = {leaving.EXTENSION: self._watch}
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if not self.pipeline:
+            # A long body stopped the reading, and who doesn't read learns of no end.
+            self.flow.resume_reading()
+
+    def _watch(self, told: Callable[[], None]) -> Callable[[], None]:
+        if self._is_lost:
+            return self.loop.call_soon(told).cancel
+        self._watchers.add(told)
+        return partial(self._watchers.discard, told)

@@ -34,7 +34,8 @@ def main() -> None:
         access_log=False,
         log_config=None,
         server_header=False,
-        forwarded_allow_ips=settings.FORWARDED_ALLOW_IPS,
+        # The application does that for Django's part, which asks who a client is.
+        proxy_headers=False,
         timeout_graceful_shutdown=settings.SHUTDOWN_SECONDS,
     )
     _log_only_what_is_said()
