@@ -158,6 +158,9 @@ def test_two_customers_may_use_the_same_ids(api):
         ({"metadata": {"a": "x" * 17_000}}, "metadata"),
         ({"idempotency_key": "x" * 256}, "idempotency_key"),
         ({"customer_id": 5}, "customer_id"),
+        ({"input_tokens": None, "prompt_tokens": 7}, "prompt_tokens"),
+        ({"output_tokens": None, "completionTokens": 0}, "completionTokens"),
+        ({"output_tokens": None, "outputTokens": "many"}, "outputTokens"),
         (
             {"input_tokens": None, "output_tokens": None, "provider_response": {"usage": {}}},
             "provider_response",
@@ -170,6 +173,17 @@ def test_a_fault_is_named_by_index_and_field_and_nothing_is_taken(api, fields, f
     assert answer.json()["error"] == "validation_error"
     assert [(fault["index"], fault["field"]) for fault in answer.json()["details"]] == [(1, field)]
     assert not UsageEvent.objects.exists()
+
+
+def test_tokens_under_another_apis_names_are_told_ours_and_never_free(api):
+    """As an unknown member `prompt_tokens` was passed over, and the event burned nothing."""
+    answer = api.ingest(event(input_tokens=None, output_tokens=None, prompt_tokens=7, completion_tokens=3))
+    assert [(fault["field"], fault["message"]) for fault in answer.json()["details"]] == [
+        ("prompt_tokens", "is not read; name it input_tokens"),
+        ("completion_tokens", "is not read; name it output_tokens"),
+    ]
+    # Beside ours they are somebody's own notes.
+    assert api.ingest(event(prompt_tokens=7, outputTokens=3)).status_code == 202
 
 
 def test_all_faults_are_told_at_once(api):

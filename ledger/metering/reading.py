@@ -29,6 +29,16 @@ AHEAD = timedelta(days=1)
 # What a client names when it means itself.
 IGNORED = "ignored"
 
+# Other APIs' names for what is counted here. Passed over, as unknown members are, they would make the use free.
+_MISNAMED = {
+    "prompt_tokens": "input_tokens",
+    "promptTokens": "input_tokens",
+    "inputTokens": "input_tokens",
+    "completion_tokens": "output_tokens",
+    "completionTokens": "output_tokens",
+    "outputTokens": "output_tokens",
+}
+
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _UNUSABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 _TYPES = frozenset(UsageEvent.Type.values)
@@ -154,6 +164,7 @@ def _all(item: Any, latest: datetime, first: _Fault) -> list[tuple[str, str]]:
         lambda: _provider(get("provider")),
         lambda: _text("model", get("model"), 128),
         *(lambda name=name: _count(name, get(name)) for name in ("input_tokens", "output_tokens")),
+        *(lambda name=name: _misnamed(item, name) for name in _MISNAMED),
         lambda: _count("image_count", get("image_count"), least=1),
         lambda: _quantity(get("quantity")),
         *(lambda name=name: _text(name, get(name), 32) for name in ("image_size", "quality", "unit_type")),
@@ -175,6 +186,9 @@ def _measure(item: dict[str, Any], provider: str, model: str | None) -> tuple[Me
     get = item.get
     fresh, output = _count("input_tokens", get("input_tokens")), _count("output_tokens", get("output_tokens"))
     read = write = 0
+    if fresh is None or output is None:
+        for name in _MISNAMED:
+            _misnamed(item, name)
     if fresh is None and output is None and (reported := _response(item)):
         found = reported.usage
         fresh, read, write, output = found.input, found.cache_read, found.cache_write, found.output
@@ -192,6 +206,12 @@ def _measure(item: dict[str, Any], provider: str, model: str | None) -> tuple[Me
         provider,
         model or "",
     )
+
+
+def _misnamed(item: dict[str, Any], name: str) -> None:
+    """Raises _Fault for tokens under another API's name, where there are none under ours."""
+    if item.get(name) is not None and item.get(_MISNAMED[name]) is None:
+        raise _Fault(name, f"is not read; name it {_MISNAMED[name]}")
 
 
 def _response(item: dict[str, Any]) -> usage.Reported | None:
