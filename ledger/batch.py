@@ -1,10 +1,10 @@
 """A batch under way: operations applied in order to the locked state, each through the pure rules."""
 
 import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from django.conf import settings
@@ -64,13 +64,13 @@ from ledger.state import (
 from ledger.wallets import house_account_id
 from ledger.windows import UNUSED, Limits, Windows
 
+REVENUE = Account.Kind.REVENUE.value
 # What can be refunded, and what can be reversed.
 CHARGES = {Transfer.Kind.CHARGE.value, Transfer.Kind.USAGE.value, Transfer.Kind.BURN.value}
 CREDITS = {Transfer.Kind.DEPOSIT.value, Transfer.Kind.GRANT.value, Transfer.Kind.TRIAL.value}
 
 
-@dataclass(frozen=True, slots=True)
-class _Cause:
+class _Cause(NamedTuple):
     """Why a movement is a transfer, and where its money goes or comes from (a house account)."""
 
     source: str
@@ -78,7 +78,7 @@ class _Cause:
     counter: uuid.UUID
     request_id: uuid.UUID | None = None
     reverses: uuid.UUID | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = {}
 
 
 class Batch:
@@ -86,27 +86,27 @@ class Batch:
 
     def __init__(self, state: State, configs: Iterable[Row]) -> None:
         self._state = state
-        self._configs: dict[uuid.UUID, int] = dict(configs)
+        self._configs: dict[int, int] = {paywall_id.int: version for paywall_id, version in configs}
 
     def apply(self, op: Operation, account_id: uuid.UUID, connection: uuid.UUID | None = None) -> Outcome:
         """Carry out one operation on the state so far. Raises a Refusal and then has changed nothing.
 
         `connection` is through which a shared wallet pays, where the operation spends.
         """
-        wallet = self._state.wallets[account_id]
+        wallet = self._state.wallets[account_id.int]
         match op:
-            case OpenWallet():
-                return Opened(wallet.id)
-            case Configure():
-                return self._configure(wallet, op)
-            case Expire():
-                return self._expire(wallet)
             case PlaceHold():
                 return self._place_hold(wallet, op, connection)
             case Capture():
                 return self._capture(wallet, op)
             case Release():
                 return self._release(wallet, op)
+            case OpenWallet():
+                return Opened(wallet.id)
+            case Configure():
+                return self._configure(wallet, op)
+            case Expire():
+                return self._expire(wallet)
             case Sweep():
                 return self._sweep(wallet, op)
             case Burns():
@@ -127,9 +127,9 @@ class Batch:
     # --- Holds -----------------------------------------------------------------------------------------------
 
     def _place_hold(self, wallet: WalletState, op: PlaceHold, key: uuid.UUID | None) -> Outcome:
-        if op.guard and self._configs.get(op.guard.paywall_id) != op.guard.config_version:
+        if op.guard and self._configs.get(op.guard.paywall_id.int) != op.guard.config_version:
             raise ConfigChanged("the paywall's configuration has changed")
-        if known := self._state.holds.get(op.hold_id):
+        if known := self._state.holds.get(op.hold_id.int):
             if known.now.state != book.OPEN or known.account_id != wallet.id:
                 raise HoldNotOpen(op.hold_id, known.now.state)
             return Held(wallet.id, True, known.connection, known.model_spend)
@@ -146,7 +146,7 @@ class Batch:
         expires_at = self._state.clock + timedelta(seconds=op.seconds)
         assert change.hold
         model_spend = on_model.id if on_model else None
-        self._state.holds[op.hold_id] = HoldState(
+        self._state.holds[op.hold_id.int] = HoldState(
             wallet.id,
             change.hold,
             op.kind,
@@ -164,7 +164,7 @@ class Batch:
         known = self._state.claims.get(claim.key)
         if known is None:
             return
-        if hold := self._state.holds.get(known.request_id):
+        if hold := self._state.holds.get(known.request_id.int):
             # This batch may have resolved it.
             known = replace(known, state=hold.now.state)
         if not known.is_free:
@@ -182,7 +182,7 @@ class Batch:
         was_lost = hold.now.state == book.EXPIRED
         freed = hold.now.amount if hold.now.state == book.OPEN else 0
         change = book.capture(wallet.now, hold.now, op.amount, self._state.clock)
-        counter = house_account_id(wallet.tenant_id, Account.Kind.REVENUE)
+        counter = house_account_id(wallet.tenant_id, REVENUE)
         cause = _Cause(op.source, op.kind, counter, op.hold_id, metadata=op.metadata)
         transfer_id = self._keep(wallet, change, cause)
         self._count(hold, op.amount - freed)
@@ -193,7 +193,7 @@ class Batch:
         if was_lost:
             self._state.found.append(op.hold_id)
         if op.request:
-            self._state.requests[op.hold_id] = op.request
+            self._state.requests[op.hold_id.int] = op.request
         elif was_lost:
             self._state.charged_late.append((op.hold_id, op.amount))
         if op.answer:
@@ -208,7 +208,7 @@ class Batch:
         self._count(hold, -hold.now.amount)
         self._resolve(hold, change, wallet)
         if op.request:
-            self._state.requests[op.hold_id] = op.request
+            self._state.requests[op.hold_id.int] = op.request
         return Resolved(0, wallet.now.posted)
 
     def _sweep(self, wallet: WalletState, op: Sweep) -> Outcome:
@@ -223,7 +223,7 @@ class Batch:
         return Resolved(0, wallet.now.posted)
 
     def _hold_of(self, wallet: WalletState, hold_id: uuid.UUID) -> HoldState:
-        hold = self._state.holds.get(hold_id)
+        hold = self._state.holds.get(hold_id.int)
         if hold is None or hold.account_id != wallet.id:
             raise HoldNotOpen(hold_id, None)
         return hold
@@ -374,7 +374,7 @@ class Batch:
 
     def _move(self, wallet: WalletState, op: Move) -> Receipt:
         assert isinstance(op.to, uuid.UUID)  # posting has found it
-        payee = self._state.wallets[op.to]
+        payee = self._state.wallets[op.to.int]
         if payee.tenant_id != wallet.tenant_id:
             raise AnotherTenant("credit can't leave its tenant")
         paid, received = book.transfer(wallet.now, payee.now, op.amount, self._state.clock, ids.new)
@@ -419,7 +419,6 @@ class Batch:
         self, transfer_id: uuid.UUID, wallet: WalletState, movement: book.Movement, cause: _Cause
     ) -> Row:
         into = movement.amount > 0
-        lots = [[str(lot_id), part] for lot_id, part in movement.lots]
         return (
             transfer_id,
             self._state.clock,
@@ -435,7 +434,7 @@ class Batch:
             movement.version,
             cause.request_id,
             cause.reverses,
-            orjson.dumps(lots).decode(),
+            orjson.dumps(movement.lots).decode(),
             orjson.dumps(cause.metadata).decode(),
         )
 

@@ -49,7 +49,7 @@ class Account(NamedTuple):
     @property
     def next_expiry(self) -> datetime | None:
         """The earliest expiry among the live lots."""
-        return min((lot.expires_at for lot in self.lots if lot.expires_at), default=None)
+        return min([lot.expires_at for lot in self.lots if lot.expires_at], default=None)
 
     def holding(self, held: int, windows: Windows) -> "Account":
         """The account with other holds."""
@@ -280,11 +280,12 @@ def expire_lots(account: Account, now: datetime) -> tuple[Account, tuple[Movemen
     """Expiry takes min(lot.remaining, posted - held) of each expired lot, in burn order."""
     movements: list[Movement] = []
     for lot in account.lots:
+        if not lot.has_expired(now):
+            continue
         part = min(lot.remaining, account.available)
         if part <= 0:
             break
-        if lot.has_expired(now):
-            lots, parts = burning.burn(account.lots, part, first=lot.id)
-            account, movement = move(account, -part, lots, parts)
-            movements.append(movement._replace(expired=lot.id))
+        lots, parts = burning.burn(account.lots, part, first=lot.id)
+        account, movement = move(account, -part, lots, parts)
+        movements.append(movement._replace(expired=lot.id))
     return account, tuple(movements)

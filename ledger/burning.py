@@ -1,6 +1,5 @@
 """Reported usage of a wallet, a thousand events at a time: their transfers, without an object for each step."""
 
-import uuid
 from collections.abc import Callable
 
 import orjson
@@ -29,15 +28,10 @@ def burn(
     revenue = house_account_id(tenant_id, Account.Kind.REVENUE)
     done: list[Burned | Refusal] = []
     rows = []
-    names: dict[uuid.UUID, str] = {}
     for burned, movement in zip(op.burns, each, strict=True):
         if isinstance(movement, Refusal):
             done.append(movement)
             continue
-        lots = [
-            (names.get(lot_id) or names.setdefault(lot_id, str(lot_id)), part)
-            for lot_id, part in movement.lots
-        ]
         rows.append(
             (
                 burned.transfer,
@@ -54,7 +48,7 @@ def burn(
                 movement.version,
                 None,
                 None,
-                orjson.dumps(lots).decode(),
+                orjson.dumps(movement.lots).decode(),
                 orjson.dumps(burned.metadata).decode(),
             )
         )

@@ -63,22 +63,16 @@ class Owner:
 
 
 def announce(
-    operations: Sequence[Operation],
-    payers: Sequence[uuid.UUID | None],
-    outcomes: Sequence[Outcome],
+    happened: Sequence[tuple[Operation, uuid.UUID, Outcome]],
     crossings: Sequence[LowBalance],
     fees: Mapping[uuid.UUID, int],
 ) -> Work:
     """The statements that write the events of a batch, to run with its other writes.
 
-    A payer is an account, or the connection through which a shared wallet pays; `fees` are the platform's
-    (nano-dollars) of the transfers that were shared out.
+    `happened` are the operations that are news, each with its payer and its outcome. A payer is an account, or the
+    connection through which a shared wallet pays; `fees` are the platform's (nano-dollars) of the transfers that were
+    shared out.
     """
-    happened = [
-        (op, payer, outcome)
-        for op, payer, outcome in zip(operations, payers, outcomes, strict=True)
-        if payer is not None and _is_news(op, outcome)
-    ]
     if not happened and not crossings:
         return []
     concerned = {payer for _, payer, _ in happened} | {low.account_id for low in crossings}
@@ -117,9 +111,14 @@ def request_draft(event: RequestEvent, user_public_id: str | None, external_id: 
     return Draft(event.type, data, subject, Trigger("gateway", "end_user", external_id))
 
 
-def _is_news(op: Operation, outcome: Outcome) -> bool:
+def is_news(op: Operation, outcome: Outcome) -> bool:
     """Whether an operation says anything that could be an event. What a replay says was said before."""
     match op, outcome:
+        # First what every request does, and is news to hardly anybody.
+        case ((PlaceHold() | Release()), _) if not op.events:
+            return False
+        case Capture(), _ if not (op.watched or op.events):
+            return False
         case Debit(), InsufficientFunds():
             return True
         case Credit() | Debit(), Receipt(replayed=False):
@@ -127,9 +126,9 @@ def _is_news(op: Operation, outcome: Outcome) -> bool:
         case Burns(), BurnedAll():
             return op.watched and bool(op.burns)
         case Capture(), Resolved(replayed=False):
-            return op.watched or bool(op.events)
+            return True
         case ((PlaceHold() | Release()), (Held(replayed=False) | Resolved(replayed=False))):
-            return bool(op.events)
+            return True
     return False
 
 

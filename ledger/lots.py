@@ -46,27 +46,29 @@ class Lot(NamedTuple):
 
 def in_order(lots: Iterable[Lot]) -> tuple[Lot, ...]:
     """The lots of which something is left, as they burn."""
-    return tuple(sorted((lot for lot in lots if lot.remaining), key=lambda lot: lot.burn_key))
+    live = [lot for lot in lots if lot.remaining]
+    if len(live) > 1:
+        live.sort(key=lambda lot: lot.burn_key)
+    return tuple(live)
 
 
 def burn(
     lots: tuple[Lot, ...], amount: int, *, first: uuid.UUID | None = None
 ) -> tuple[tuple[Lot, ...], Parts]:
     """Take `amount` from the lots in order, from `first` before the others; what they lack is in no part."""
-    queue = lots if first is None else tuple(sorted(lots, key=lambda lot: lot.id != first))
-    left: dict[uuid.UUID, Lot] = {}
-    burned = []
-    for lot in queue:
+    places: Iterable[int] = range(len(lots))
+    if first is not None:
+        places = sorted(places, key=lambda place: lots[place].id != first)
+    rest, burned = list(lots), []
+    for place in places:
         if not amount:
             break
+        lot = lots[place]
         part = min(amount, lot.remaining)
         amount -= part
         burned.append((lot.id, -part))
-        left[lot.id] = lot.with_remaining(lot.remaining - part)
-    if not burned:
-        return lots, ()
-    rest = (left.get(lot.id, lot) for lot in lots)
-    return tuple(lot for lot in rest if lot.remaining), tuple(burned)
+        rest[place] = lot.with_remaining(lot.remaining - part)
+    return tuple([lot for lot in rest if lot.remaining]), tuple(burned)
 
 
 def put(lots: tuple[Lot, ...], parts: Iterable[tuple[Lot, int]]) -> tuple[tuple[Lot, ...], Parts]:

@@ -1,4 +1,7 @@
-"""What `posting` can be asked to do, and what it answers. Amounts are nano-dollars."""
+"""What `posting` can be asked to do, and what it answers. Amounts are nano-dollars.
+
+What each request makes is a named tuple, as in `book.py`.
+"""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -59,8 +62,7 @@ class OnModel:
     limits: Limits
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceHold:
+class PlaceHold(NamedTuple):
     """Reserve `amount` for `seconds`. `hold_id` is the request's own key: the same request holds once.
 
     `wallet` is an account's key, or an end user, whose wallet is made (with the trial credit) where there is none.
@@ -91,8 +93,7 @@ class OpenWallet:
     wallet: UserRef
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(NamedTuple):
     """Settle a hold: charge `amount`, free the rest. Zero is a settlement without a transfer.
 
     `watched` is False where it is known that nobody wants an event of the charge. `kind` is the transfer's. `request`
@@ -104,7 +105,7 @@ class Capture:
     hold_id: uuid.UUID
     amount: int
     source: str
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = {}
     events: tuple[RequestEvent, ...] = ()
     watched: bool = True
     kind: str = "usage"
@@ -114,8 +115,7 @@ class Capture:
     model_spend: uuid.UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """Free a hold; no money moves. `connection`, `model_spend` and `request` are as in Capture."""
 
     wallet: uuid.UUID | UserRef
@@ -286,8 +286,7 @@ class LowBalance:
     threshold: int
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """The reservation stands. `account_id` may be kept: a wallet's key never changes.
 
     So may `connection`, through which it pays in shared mode: each hold looks whether it stands. `model_spend` names
@@ -307,8 +306,7 @@ class Opened:
     account_id: uuid.UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(NamedTuple):
     """The hold was resolved; `captured` is what was charged, `balance_after` what the wallet has now."""
 
     captured: int
@@ -326,7 +324,7 @@ class Receipt:
     amount: int
     balance_before: int
     balance_after: int
-    metadata: dict[str, Any]
+    metadata: Mapping[str, Any]
     replayed: bool = False
 
 

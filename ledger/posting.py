@@ -13,9 +13,10 @@ loop. A batch costs the same few statements whether it holds one operation or a 
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypeGuard
+from typing import Any, get_args
 
 from django.db import DatabaseError, connection, transaction
 from django.db.backends.postgresql.base import ServerBindingCursor
@@ -52,7 +53,8 @@ _SETTLES = (Capture, Release)
 _RESOLVES = (*_SETTLES, Sweep)
 _OF_REQUESTS = (PlaceHold, *_SETTLES)
 _OF_HOLDS = (PlaceHold, *_RESOLVES)
-_BURNS = (Capture, Expire, Burns, Sourced)
+_SOURCED: tuple[type, ...] = get_args(Sourced)
+_BURNS = {Capture, Expire, Burns, *_SOURCED}
 
 ATTEMPTS = 6
 LOCK_TIMEOUT_SECONDS = 3
@@ -125,37 +127,39 @@ def backoff(attempt: int) -> float:
 
 def steps(operations: Sequence[Operation]) -> Work:
     """The batch as round trips; returns the outcomes. Run it inside a transaction."""
-    refs = {wallet for op in operations for wallet in _wallets_of(op) if isinstance(wallet, UserRef)}
+    refs = {op.wallet for op in operations if isinstance(op.wallet, UserRef)}
+    refs.update(op.to for op in operations if isinstance(op, Move) and isinstance(op.to, UserRef))
     found = Found()
     if refs:
         found = yield from find_or_make(refs)
-    wallets, gifts = found.accounts, found.gifts
     # Trial credits go first, so that the batch can spend them. Where another transaction granted one meanwhile, ours
     # is a replay or a refusal, and nobody asked for its outcome.
-    todo = [*gifts, *(_with_payee(op, wallets) for op in operations)]
-    account_ids = [wallets.get(op.wallet) if isinstance(op.wallet, UserRef) else op.wallet for op in todo]
+    todo = [*found.gifts, *operations]
+    if refs:
+        todo = [_with_payee(op, found.accounts) for op in todo]
+    account_ids = [
+        found.accounts.get(wallet) if isinstance(wallet := op.wallet, UserRef) else wallet for op in todo
+    ]
     connections = [_connection_of(op, found) for op in todo]
     state, batch = yield from _read(todo, account_ids, connections)
     outcomes: list[Outcome] = []
+    happened: list[tuple[Operation, uuid.UUID, Outcome]] = []
     for op, account_id, key in zip(todo, account_ids, connections, strict=True):
         try:
             if account_id is None or (isinstance(op, Move) and isinstance(op.to, UserRef)):
                 raise _no_wallet(op, found)
-            outcomes.append(batch.apply(op, account_id, key))
+            outcome = batch.apply(op, account_id, key)
         except Refusal as refusal:
-            outcomes.append(refusal)
-    told = yield from events.announce(
-        todo, _payers(todo, account_ids, connections, state), outcomes, state.crossings, state.fees
-    )
+            outcome = refusal
+        outcomes.append(outcome)
+        if account_id is not None and events.is_news(op, outcome):
+            happened.append((op, key or _connection_of_hold(op, state) or account_id, outcome))
+    told = yield from events.announce(happened, state.crossings, state.fees)
     if state.crossings:
         told = [*told, statements.insert_auto_charges([low.account_id for low in state.crossings])]
     if writes := state.writes() + told:
         yield writes
-    return outcomes[len(gifts) :]
-
-
-def _wallets_of(op: Operation) -> tuple[uuid.UUID | UserRef, ...]:
-    return (op.wallet, op.to) if isinstance(op, Move) else (op.wallet,)
+    return outcomes[len(found.gifts) :]
 
 
 def _connection_of(op: Operation, found: Found) -> uuid.UUID | None:
@@ -165,28 +169,15 @@ def _connection_of(op: Operation, found: Found) -> uuid.UUID | None:
     return op.connection if isinstance(op, _OF_REQUESTS) else None
 
 
-def _payers(
-    operations: Sequence[Operation],
-    account_ids: Sequence[uuid.UUID | None],
-    connections: Sequence[uuid.UUID | None],
-    state: State,
-) -> list[uuid.UUID | None]:
-    """Who spends: the connection where a shared wallet pays, else the account."""
-    holds = state.holds
-    return [
-        key
-        or (holds[op.hold_id].connection if _is_of_hold(op) and op.hold_id in holds else None)
-        or account_id
-        for op, account_id, key in zip(operations, account_ids, connections, strict=True)
-    ]
-
-
-def _is_of_hold(op: Operation) -> TypeGuard[Capture | Release | Sweep]:
-    return isinstance(op, _RESOLVES)
+def _connection_of_hold(op: Operation, state: State) -> uuid.UUID | None:
+    """Through what a shared wallet was held, where the operation resolves a hold."""
+    hold = state.holds.get(op.hold_id.int) if isinstance(op, _RESOLVES) else None
+    return hold.connection if hold else None
 
 
 def _no_wallet(op: Operation, found: Found) -> Refusal:
-    if found.unconnected.intersection(_wallets_of(op)):
+    wallets = (op.wallet, op.to) if isinstance(op, Move) else (op.wallet,)
+    if found.unconnected.intersection(wallets):
         return NotConnected("the user is connected to no wallet")
     return UnknownPaywall(f"there is no paywall {op.wallet}")
 
@@ -207,22 +198,29 @@ def _read(
 
     Two where a credit has expired, or a hold's connection or windows weren't named.
     """
-    payees = {op.to for op in operations if isinstance(op, Move) and isinstance(op.to, uuid.UUID)}
-    ids = payees | {account_id for account_id in account_ids if account_id is not None}
-    # A capture is known by its hold, other movements by their source.
-    sources = [op.source for op in operations if isinstance(op, Sourced)]
-    hold_ids = [op.hold_id for op in operations if isinstance(op, _OF_HOLDS)]
-    guarded = {op.guard.paywall_id for op in operations if isinstance(op, PlaceHold) and op.guard}
-    through = {key for key in connections if key}
-    spends = set(_model_spends_of(operations, account_ids, connections))
-    claimed = [op.claim.key for op in operations if isinstance(op, PlaceHold) and op.claim]
-    corrected = {op.of for op in operations if isinstance(op, (Refund, Reverse))}
+    of: defaultdict[type, list[Any]] = defaultdict(list)
     # Only what moves money needs the lots; holding and releasing don't.
-    burning = payees | {
-        account_id
-        for op, account_id in zip(operations, account_ids, strict=True)
-        if account_id is not None and isinstance(op, _BURNS)
-    }
+    burning: list[uuid.UUID] = []
+    for op, account_id in zip(operations, account_ids, strict=True):
+        kind = type(op)
+        of[kind].append(op)
+        if kind in _BURNS and account_id is not None:
+            burning.append(account_id)
+    payees = [op.to for op in of[Move] if isinstance(op.to, uuid.UUID)]
+    burning += payees
+    ids = [account_id for account_id in account_ids if account_id is not None] + payees
+    # A capture is known by its hold, other movements by their source.
+    sources = [op.source for kind in _SOURCED for op in of[kind]]
+    hold_ids = [op.hold_id for kind in _OF_HOLDS for op in of[kind]]
+    placed = of[PlaceHold]
+    # By integers: see `State`.
+    guarded = {op.guard.paywall_id.int: op.guard.paywall_id for op in placed if op.guard}
+    through = {key for key in connections if key}
+    spends = {op.model_spend for kind in _SETTLES for op in of[kind] if op.model_spend}
+    if any(op.on_model for op in placed):
+        spends |= _model_spends_of(operations, account_ids, connections)
+    claimed = [op.claim.key for op in placed if op.claim]
+    corrected = {op.of for op in of[Refund] + of[Reverse]}
     plan = {
         "accounts": statements.lock_accounts(ids),
         "lots": statements.live_lots(burning) if burning else None,
@@ -234,7 +232,7 @@ def _read(
         "model_spends": statements.model_spends(spends) if spends else None,
         "splits": statements.splits_of(corrected) if corrected else None,
         "claims": statements.claims(claimed) if claimed else None,
-        "configs": users.existing_paywalls(list(guarded)) if guarded else None,
+        "configs": users.existing_paywalls(list(guarded.values())) if guarded else None,
     }
     wanted = {name: statement for name, statement in plan.items() if statement}
     answers = yield list(wanted.values())
@@ -259,14 +257,13 @@ def _model_spends_of(
     operations: Sequence[Operation],
     account_ids: Sequence[uuid.UUID | None],
     connections: Sequence[uuid.UUID | None],
-) -> Iterator[uuid.UUID]:
-    """The windows of models that the operations name, or will count in."""
-    for op, account_id, key in zip(operations, account_ids, connections, strict=True):
-        if isinstance(op, PlaceHold):
-            if op.on_model and (payer := key or account_id):
-                yield key_of(payer, op.on_model.model_id)
-        elif isinstance(op, _SETTLES) and op.model_spend:
-            yield op.model_spend
+) -> set[uuid.UUID]:
+    """The windows of models that the holds will count in."""
+    return {
+        key_of(payer, op.on_model.model_id)
+        for op, account_id, key in zip(operations, account_ids, connections, strict=True)
+        if isinstance(op, PlaceHold) and op.on_model and (payer := key or account_id)
+    }
 
 
 def cursor_of_batches() -> CursorWrapper:

@@ -7,6 +7,7 @@ writes every table. Rows of one table are always written in the order of their k
 import uuid
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -88,18 +89,22 @@ _INSERT = f"INSERT INTO ledger_proxyrequest ({_COLUMNS}) SELECT * FROM unnest({_
 # When it came, for whom and where to was known from the start.
 _KNOWN = {"id", "created_at", "paywall_id", "external_id", "surface", "streamed"}
 _SETTLED = ", ".join(f"{name} = excluded.{name}" for name in RequestFacts._fields if name not in _KNOWN)
+_CORRECT = f"{_INSERT} (id) DO UPDATE SET {_SETTLED}"
+_NOTE = f"{_INSERT} DO NOTHING"
 
 
 def settled(rows: Iterable[RequestFacts]) -> Statement:
     """Requests as they ended; a row that said something else before is corrected."""
-    return Statement(
-        f"{_INSERT} (id) DO UPDATE SET {_SETTLED}", columns(sorted(rows), len(_TYPES)), returns=False
-    )
+    return Statement(_CORRECT, columns(_in_order(rows), len(_TYPES)), returns=False)
 
 
 def noted(rows: Iterable[RequestFacts]) -> Statement:
     """Requests that are under way or never held anything; where a settlement was faster its row stays."""
-    return Statement(f"{_INSERT} DO NOTHING", columns(sorted(rows), len(_TYPES)), returns=False)
+    return Statement(_NOTE, columns(_in_order(rows), len(_TYPES)), returns=False)
+
+
+def _in_order(rows: Iterable[RequestFacts]) -> list[RequestFacts]:
+    return sorted(rows, key=attrgetter("id.int"))
 
 
 def lost(hold_ids: Collection[uuid.UUID]) -> Statement:

@@ -1,7 +1,7 @@
 """What a batch has read and what it has made of it: wallets, lots, holds, known sources; and the rows that result."""
 
 import uuid
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from ledger.models.reconciliation import TIME_TO_RECONCILE
 from ledger.operations import LowBalance, Receipt
 from ledger.requests import RequestFacts
 from ledger.splits import Parts
-from ledger.windows import Limits, Windows
+from ledger.windows import NO_LIMITS, Limits, Windows
 
 Row = tuple[Any, ...]
 
@@ -132,11 +132,14 @@ class OriginalState:
 
 
 class State:
-    """The rows behind a batch. `writes()` are the statements that make its result last, one a table at the most."""
+    """The rows behind a batch. `writes()` are the statements that make its result last, one a table at the most.
+
+    What every request looks up goes by the integer of its key: to hash a UUID, or to compare two, runs Python.
+    """
 
     def __init__(
         self,
-        burning: Set[uuid.UUID],
+        burning: Iterable[uuid.UUID],
         accounts: Iterable[Row],
         lots: Iterable[Row],
         named_lots: Iterable[Row],
@@ -148,16 +151,16 @@ class State:
         splits: Iterable[Row] = (),
         claims: Iterable[Row] = (),
     ) -> None:
-        self.wallets: dict[uuid.UUID, WalletState] = {}
+        self.wallets: dict[int, WalletState] = {}
         # Every lot that was read or made, with what remained of it in the database (None: it is new).
-        self._lots: dict[uuid.UUID, tuple[uuid.UUID, Lot, int | None]] = {}
+        self._lots: dict[int, tuple[uuid.UUID, Lot, int | None]] = {}
         for row in accounts:
             self._read_account(row)
         self.read_lots(burning, lots)
         for row in named_lots:
             self._lot(row)
         self.holds = {
-            hold_id: HoldState(
+            hold_id.int: HoldState(
                 account_id,
                 book.Hold(hold_id, amount, state, captured, counted_on),
                 kind,
@@ -204,7 +207,7 @@ class State:
         self.new_claims: list[Row] = []
         self.answers: list[tuple[uuid.UUID, str]] = []
         # By key, so that a request is written once however often the batch has touched it.
-        self.requests: dict[uuid.UUID, RequestFacts] = {}
+        self.requests: dict[int, RequestFacts] = {}
         self.charged_late: list[tuple[uuid.UUID, int]] = []
 
     def _read_account(self, row: Row) -> None:
@@ -224,13 +227,13 @@ class State:
             clock,
         ) = row
         state = book.Account(posted, held, version, (), Windows(*windows))
-        self.wallets[account_id] = WalletState(
+        self.wallets[account_id.int] = WalletState(
             account_id,
             tenant_id,
             state,
             state,
             next_expiry,
-            Limits(day, month),
+            NO_LIMITS if day is None and month is None else Limits(day, month),
             low,
             is_low,
             is_low,
@@ -239,23 +242,25 @@ class State:
         # One clock for all processes: the database's, read after the locks were granted.
         self.clock: datetime = clock
 
-    def unread_expired(self) -> set[uuid.UUID]:
+    def unread_expired(self) -> list[uuid.UUID]:
         """The wallets of which a lot has expired whose lots were not read: they need them after all."""
-        return {
+        return [
             wallet.id
             for wallet in self.wallets.values()
             if wallet.next_expiry and wallet.next_expiry <= self.clock and not wallet.lots_read
-        }
+        ]
 
-    def read_lots(self, account_ids: Set[uuid.UUID], rows: Iterable[Row]) -> None:
+    def read_lots(self, account_ids: Iterable[uuid.UUID], rows: Iterable[Row]) -> None:
         """Take in all the live lots of these wallets, before anything is applied."""
-        per_wallet: dict[uuid.UUID, list[Lot]] = {}
+        per_wallet: dict[int, list[Lot]] = {}
         for row in rows:
-            per_wallet.setdefault(row[0], []).append(self._lot(row))
-        for account_id in account_ids & self.wallets.keys():
-            wallet = self.wallets[account_id]
-            wallet.read = wallet.now = wallet.read.burning(in_order(per_wallet.get(account_id, ())))
-            wallet.lots_read = True
+            per_wallet.setdefault(row[0].int, []).append(self._lot(row))
+        for account_id in account_ids:
+            wallet = self.wallets.get(account_id.int)
+            if wallet and not wallet.lots_read:
+                lots = in_order(per_wallet.get(account_id.int, ()))
+                wallet.read = wallet.now = wallet.read.burning(lots)
+                wallet.lots_read = True
 
     def read_connections(self, rows: Iterable[Row]) -> None:
         """Take in connections, before anything is applied."""
@@ -289,14 +294,13 @@ class State:
     def _lot(self, row: Row) -> Lot:
         account_id, *columns = row
         lot = Lot(*columns)
-        self._lots[lot.id] = (account_id, lot, lot.remaining)
+        self._lots[lot.id.int] = (account_id, lot, lot.remaining)
         return lot
 
     def _original(self, row: Row) -> OriginalState:
         _, wallet_id, kind, amount, debit, credit, lots, corrected = row
         parts = tuple(
-            (self._lots[lot_id][1], abs(part))
-            for lot_id, part in ((uuid.UUID(lot_id), part) for lot_id, part in orjson.loads(lots))
+            (self._lots[uuid.UUID(lot_id).int][1], abs(part)) for lot_id, part in orjson.loads(lots)
         )
         return OriginalState(wallet_id, kind, debit, credit, Original(amount, parts, corrected))
 
@@ -305,9 +309,10 @@ class State:
     def become(self, wallet: WalletState, change: book.Change) -> None:
         """Make the change the wallet's state, and tell where it brought the balance below its threshold."""
         for lot in change.new_lots:
-            self._lots[lot.id] = (wallet.id, lot, None)
+            self._lots[lot.id.int] = (wallet.id, lot, None)
         wallet.now = change.account
-        self.watch(wallet)
+        if wallet.low_balance is not None:
+            self.watch(wallet)
 
     def watch(self, wallet: WalletState) -> None:
         """Notice a crossing of the threshold: down it happens, up only clears the way for the next one."""
@@ -371,14 +376,17 @@ class State:
         return (ids.new(), hold_id, self.clock + TIME_TO_RECONCILE)
 
     def _changed_lots(self) -> Iterable[Row]:
-        left = {lot.id: lot.remaining for wallet in self.wallets.values() for lot in wallet.now.lots}
+        left = {lot.id.int: lot.remaining for wallet in self.wallets.values() for lot in wallet.now.lots}
         for lot_id, (account_id, lot, before) in self._lots.items():
             remaining = left.get(lot_id, 0)
+            if before == remaining:
+                continue
             # A lot may have been read only because a transfer names it, which was another wallet's.
-            if before != remaining and account_id in self.wallets and self.wallets[account_id].lots_read:
+            wallet = self.wallets.get(account_id.int)
+            if wallet and wallet.lots_read:
                 yield (
                     account_id,
-                    lot_id,
+                    lot.id,
                     lot.kind,
                     lot.amount,
                     remaining,

@@ -96,14 +96,19 @@ def lock_accounts(account_ids: Collection[uuid.UUID]) -> Statement:
 
 
 LOT_COLUMNS = "account_id, id, kind, amount, remaining, created_at, expires_at, priority"
+# Made once: a text that is always the same object is hashed once.
+_LIVE_LOTS = f"SELECT {LOT_COLUMNS} FROM ledger_lot WHERE is_live AND account_id = ANY(%s::uuid[])"  # noqa: S608
+_WRITE_LOTS = f"""
+    INSERT INTO ledger_lot ({LOT_COLUMNS})
+    SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::bigint[], %s::bigint[],
+        %s::timestamptz[], %s::timestamptz[], %s::smallint[])
+    ON CONFLICT (id) DO UPDATE SET remaining = excluded.remaining
+    """  # noqa: S608  (no value of anybody's)
 
 
 def live_lots(account_ids: Collection[uuid.UUID]) -> Statement:
     """Rows of LOT_COLUMNS: the accounts' live lots."""
-    return Statement(
-        f"SELECT {LOT_COLUMNS} FROM ledger_lot WHERE is_live AND account_id = ANY(%s::uuid[])",  # noqa: S608
-        (array(account_ids),),
-    )
+    return Statement(_LIVE_LOTS, (array(account_ids),))
 
 
 def lots_named_by(transfer_ids: Collection[uuid.UUID]) -> Statement:
@@ -314,16 +319,7 @@ def insert_transfers(rows: Iterable[tuple[Any, ...]]) -> Statement:
 
 def write_lots(rows: Iterable[tuple[Any, ...]]) -> Statement:
     """Rows of LOT_COLUMNS: new lots go in, of known ones what remains is changed."""
-    return Statement(
-        f"""
-        INSERT INTO ledger_lot ({LOT_COLUMNS})
-        SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::bigint[], %s::bigint[],
-            %s::timestamptz[], %s::timestamptz[], %s::smallint[])
-        ON CONFLICT (id) DO UPDATE SET remaining = excluded.remaining
-        """,  # noqa: S608  (no value of anybody's)
-        columns(rows, 8),
-        returns=False,
-    )
+    return Statement(_WRITE_LOTS, columns(rows, 8), returns=False)
 
 
 def insert_splits(rows: Iterable[tuple[Any, ...]]) -> Statement:

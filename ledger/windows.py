@@ -55,12 +55,10 @@ class Windows(NamedTuple):
         """Change what was counted on a day; of a window that is over nothing is kept."""
         if self.day is None or counted_on is None or not change:
             return self
+        if counted_on == self.day:
+            return Windows(self.day, self.day_used + change, self.month_used + change)
         in_month = (counted_on.year, counted_on.month) == (self.day.year, self.day.month)
-        return Windows(
-            self.day,
-            self.day_used + (change if counted_on == self.day else 0),
-            self.month_used + (change if in_month else 0),
-        )
+        return Windows(self.day, self.day_used, self.month_used + change) if in_month else self
 
     def _rolled(self, now: datetime) -> "Windows":
         """The window of `now`. It only moves forward: a clock that is set back must not open a new one."""

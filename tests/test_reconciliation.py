@@ -2,7 +2,6 @@
 
 import threading
 import time
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -102,7 +101,7 @@ class TestTheSpool:
         completed = RequestEvent(
             "paywall.proxy.request.completed", lost.hold_id, {"requestId": request, "model": "gpt"}
         )
-        unsettled.keep(replace(settlement(lost, 30), events=(completed,)))
+        unsettled.keep(settlement(lost, 30)._replace(events=(completed,)))
         kept = (spool / f"{lost.hold_id.hex}.json").read_bytes()
         assert tasks.replay_unsettled() == 1
         (spool / f"{lost.hold_id.hex}.json").write_bytes(kept)
@@ -134,7 +133,7 @@ class TestTheSpool:
     def test_what_the_database_refuses_keeps_no_other_waiting(self, lost, spool):
         hold_id = ids.new()
         post_one(PlaceHold(lost.hold.account_id, hold_id, 5, 60))
-        poison = replace(settlement(lost, 30), metadata={"model": "a zero byte: \x00"})
+        poison = settlement(lost, 30)._replace(metadata={"model": "a zero byte: \x00"})
         unsettled.keep(poison)
         (spool / f"{lost.hold_id.hex}.json").rename(spool / "0-first.json")
         (spool / "1-old.json").write_text('{"of": "another version"}')
