@@ -11,7 +11,6 @@ from django.urls import reverse
 from config.money import NANO
 from ledger import services as ledger
 from ledger.services import WalletSettings
-from paywalls import services
 from paywalls.models import EndUser
 from paywalls.users import UserRef
 from tests.factories import make_model, make_paywall
@@ -88,7 +87,7 @@ def test_limits_that_are_none_are_refused_at_their_field(root: Client, alice: En
 def test_no_more_users_have_their_own_than_a_process_keeps(
     root: Client, alice: EndUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "MAX_LIMITED_USERS", 1)
+    monkeypatch.setattr("paywalls.services.users.MAX_LIMITED_USERS", 1)
     bob = ledger.ensure_user(UserRef(alice.paywall_id, "bob"))
     assert save(root, alice, requests_per_minute="5") == ""
     assert "1 users of this paywall have limits" in save(root, bob, requests_per_minute="5")
