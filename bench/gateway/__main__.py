@@ -65,10 +65,12 @@ def main() -> None:
 
 def _machine(processes: int) -> str:
     options = sysconfig.get_config_var("CONFIG_ARGS") or ""
-    built = "with PGO" if "--enable-optimizations" in options else "without PGO"
+    # Debian's packages are optimised by their own rules, of which the interpreter tells nothing.
+    built = "with" if "--enable-optimizations" in options else "not configured with"
     server = os.environ.get("DATABASE_URL", "").rpartition("@")[2] or "the embedded server of the tests"
     return (
-        f"{os.cpu_count()} cores, {platform.python_implementation()} {platform.python_version()} ({built}), "
+        f"{os.cpu_count()} cores, {platform.python_implementation()} {platform.python_version()} "
+        f"({built} --enable-optimizations; {platform.python_compiler()}; from {sys.base_prefix}), "
         f"{processes} server process{'es' if processes > 1 else ''}, PostgreSQL: {server}\n"
     )
 
