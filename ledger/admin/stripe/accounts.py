@@ -1,11 +1,10 @@
-"""Stripe: what is connected, and what came of it; with pages that connect, rotate and disconnect."""
+"""What is connected; with pages that connect, rotate and disconnect."""
 
 from typing import Any
 
 import stripe
 from django import forms
 from django.contrib import admin, messages
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -14,23 +13,14 @@ from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from config.admin import ReadOnlyAdmin, action
-from config.admin.columns import badge, link, moment, money, page_of
-from config.admin.filters import ChoicesRadioFilter, MadeBetween
+from config.admin.columns import link, moment, page_of
+from config.admin.filters import MadeBetween
 from config.admin.forms import SecretField
-from ledger.models import (
-    AutoCharge,
-    PlanSubscription,
-    StripeAccount,
-    StripeCheckout,
-    StripeEvent,
-    StripePayment,
-)
-from ledger.payments import accounts, incoming, integration, stripe_api, upkeep
+from ledger.models import StripeAccount
+from ledger.payments import accounts, integration, stripe_api, upkeep
 from paywalls.errors import InvalidSetting
 from paywalls.models import Paywall
 from paywalls.roles import Can
-
-_MADE = ("created_at", MadeBetween)
 
 
 class ConnectForm(forms.Form):
@@ -61,7 +51,7 @@ class StripeAccountAdmin(ReadOnlyAdmin):
         moment("created_at"),
         moment("disconnected_at"),
     )
-    list_filter = (_MADE,)
+    list_filter = (("created_at", MadeBetween),)
     list_select_related = ("paywall",)
     fields = (
         link("paywall"),
@@ -164,153 +154,3 @@ class StripeAccountAdmin(ReadOnlyAdmin):
             self.log_change(request, account, f"{question.rstrip('?')}.")
             self.message_user(request, trouble or "Done.", messages.WARNING if trouble else messages.SUCCESS)
         return HttpResponseRedirect(back)
-
-
-@admin.register(StripeEvent)
-class StripeEventAdmin(ReadOnlyAdmin):
-    tenant_path = "account__paywall__tenant"
-    list_display = (
-        "type",
-        badge("state", waiting="info", processed="success", ignored="info", failed="danger"),
-        "event_id",
-        "attempts",
-        "error",
-        moment("created_at"),
-    )
-    list_filter = (("state", ChoicesRadioFilter), _MADE)
-    search_fields = ("event_id__exact",)
-    search_help_text = "A whole id such as evt_…"
-    fields = (
-        "event_id",
-        "type",
-        "state",
-        "attempts",
-        "error",
-        moment("created_at"),
-        moment("next_attempt_at"),
-        moment("processed_at"),
-        "payload",
-    )
-    actions = ("retry",)
-
-    @action(description="Retry", permissions=["money"])
-    def retry(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> None:
-        for event in queryset:
-            with transaction.atomic():
-                if incoming.retry(event):
-                    self.log_change(request, event, "Retried.")
-        self.message_user(request, "They are processed again.", messages.SUCCESS)
-
-
-@admin.register(StripeCheckout)
-class StripeCheckoutAdmin(ReadOnlyAdmin):
-    tenant_path = "wallet__tenant"
-    list_display = (
-        "__str__",
-        "purpose",
-        badge("state", done="success", mismatch="danger", failed="warning"),
-        money("amount"),
-        link("wallet.user", "user"),
-        moment("created_at"),
-    )
-    list_filter = (("state", ChoicesRadioFilter), ("purpose", ChoicesRadioFilter), _MADE)
-    list_select_related = ("wallet__user",)
-    search_fields = ("session_id__exact",)
-    search_help_text = "A whole id such as cs_…, or usr_…"
-    id_lookups = {"user": "wallet__user"}
-    fields = (
-        "session_id",
-        "purpose",
-        "state",
-        "error",
-        money("amount"),
-        "plan",
-        link("wallet.user", "user"),
-        link("link"),
-        moment("created_at"),
-        moment("checked_at"),
-    )
-
-
-@admin.register(StripePayment)
-class StripePaymentAdmin(ReadOnlyAdmin):
-    tenant_path = "wallet__tenant"
-    list_display = (
-        "object_id",
-        "kind",
-        money("amount"),
-        money("credited"),
-        money("reversed"),
-        "disputed",
-        link("wallet.user", "user"),
-        moment("created_at"),
-    )
-    list_filter = (("kind", ChoicesRadioFilter), "disputed", _MADE)
-    list_select_related = ("wallet__user",)
-    search_fields = ("object_id__exact", "payment_intent__exact")
-    search_help_text = "A whole id such as cs_…, pi_… or in_…, or usr_…"
-    id_lookups = {"user": "wallet__user"}
-    fields = (
-        "object_id",
-        "payment_intent",
-        "kind",
-        money("amount"),
-        money("credited"),
-        money("reversed"),
-        "disputed",
-        link("wallet.user", "user"),
-        moment("created_at"),
-    )
-
-
-@admin.register(AutoCharge)
-class AutoChargeAdmin(ReadOnlyAdmin):
-    tenant_path = "wallet__tenant"
-    list_display = (
-        "__str__",
-        badge("state", paid="success", declined="warning", failed="danger"),
-        money("amount"),
-        link("wallet.user", "user"),
-        "error",
-        moment("created_at"),
-    )
-    list_filter = (("state", ChoicesRadioFilter), _MADE)
-    list_select_related = ("wallet__user",)
-    id_lookups = {"user": "wallet__user"}
-    fields = (
-        "state",
-        money("amount"),
-        link("wallet.user", "user"),
-        "payment_intent",
-        "attempts",
-        "error",
-        moment("created_at"),
-        moment("next_attempt_at"),
-    )
-
-
-@admin.register(PlanSubscription)
-class PlanSubscriptionAdmin(ReadOnlyAdmin):
-    tenant_path = "wallet__tenant"
-    list_display = (
-        "subscription_id",
-        "plan",
-        "status",
-        "ends_with_cycle",
-        link("wallet.user", "user"),
-        moment("cycle_ends_at"),
-    )
-    list_filter = ("status", _MADE)
-    list_select_related = ("wallet__user", "plan")
-    search_fields = ("subscription_id__exact",)
-    search_help_text = "A whole id such as sub_… of Stripe's, or usr_…"
-    id_lookups = {"user": "wallet__user"}
-    fields = (
-        "subscription_id",
-        "plan",
-        "status",
-        "ends_with_cycle",
-        link("wallet.user", "user"),
-        moment("created_at"),
-        moment("cycle_ends_at"),
-    )
