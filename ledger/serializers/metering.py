@@ -1,4 +1,4 @@
-"""Events on the wire. Batches are read by `ledger/metering/reading.py`; what is here of them is their schema."""
+"""Events on the wire. Batches are read by `ledger/metering/reading/`; what is here of them is their schema."""
 
 from typing import Any
 
