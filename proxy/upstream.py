@@ -72,10 +72,11 @@ async def _chunks(answer: aiohttp.ClientResponse, idle: float) -> AsyncIterator[
     watched = False
     try:
         async for chunk in answer.content.iter_any():
-            if not watched and (connection := answer.connection) and connection.protocol:
+            # Not by its truth: the protocol is a queue, and false while it holds no answer.
+            if not watched and (held := answer.connection) and (protocol := held.protocol) is not None:
                 # It stops while our own client is slow to take what came.
-                connection.protocol.read_timeout = idle
-                connection.protocol.start_timeout()
+                protocol.read_timeout = idle
+                protocol.start_timeout()
                 watched = True
             yield chunk
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
