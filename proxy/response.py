@@ -1,7 +1,8 @@
 """A provider's answer as the gateway sees it, whoever gave it: an HTTP server or the built-in sandbox."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from types import AsyncGeneratorType
 
 
 class UpstreamDied(Exception):
@@ -39,7 +40,7 @@ class UpstreamResponse:
 
     async def aclose(self) -> None:
         """Stop reading and give back the connection. Harmless when called again."""
-        if isinstance(self.chunks, AsyncGenerator):
+        if isinstance(self.chunks, AsyncGeneratorType):
             await self.chunks.aclose()
         if self.close is not None:
             self.close()
