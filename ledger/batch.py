@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-import orjson
 from django.conf import settings
 
 from config import ids
@@ -434,8 +433,8 @@ class Batch:
             movement.version,
             cause.request_id,
             cause.reverses,
-            orjson.dumps(movement.lots).decode(),
-            orjson.dumps(cause.metadata).decode(),
+            movement.lots,
+            cause.metadata,
         )
 
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import orjson
-
 from ledger import book
 from ledger.errors import Refusal
 from ledger.models import Account, Transfer
@@ -48,8 +46,8 @@ def burn(
                 movement.version,
                 None,
                 None,
-                orjson.dumps(movement.lots).decode(),
-                orjson.dumps(burned.metadata).decode(),
+                movement.lots,
+                burned.metadata,
             )
         )
         if wallet.low_balance is not None:

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from config.sql import Statement, columns
+from config.sql import Statement, array, of_rows
 from ledger.models import RequestKey
 
 # How long an Idempotency-Key of a request is known, and its answer kept.
@@ -84,8 +84,8 @@ _TYPES = {
     "text",
 )
 _TYPES |= dict.fromkeys(("estimated", "streamed"), "boolean")
-_ARRAYS = ", ".join(f"%s::{_TYPES.get(name, 'integer')}[]" for name in RequestFacts._fields)
-_INSERT = f"INSERT INTO ledger_proxyrequest ({_COLUMNS}) SELECT * FROM unnest({_ARRAYS}) ON CONFLICT"  # noqa: S608
+_NEW = ", ".join(f"{name} {_TYPES.get(name, 'integer')}" for name in RequestFacts._fields)
+_INSERT = f"INSERT INTO ledger_proxyrequest ({_COLUMNS}) SELECT * FROM new({_NEW}) ON CONFLICT"  # noqa: S608
 # When it came, for whom and where to was known from the start.
 _KNOWN = {"id", "created_at", "paywall_id", "external_id", "surface", "streamed"}
 _SETTLED = ", ".join(f"{name} = excluded.{name}" for name in RequestFacts._fields if name not in _KNOWN)
@@ -95,12 +95,12 @@ _NOTE = f"{_INSERT} DO NOTHING"
 
 def settled(rows: Iterable[RequestFacts]) -> Statement:
     """Requests as they ended; a row that said something else before is corrected."""
-    return Statement(_CORRECT, columns(_in_order(rows), len(_TYPES)), returns=False)
+    return of_rows(_CORRECT, _in_order(rows))
 
 
 def noted(rows: Iterable[RequestFacts]) -> Statement:
     """Requests that are under way or never held anything; where a settlement was faster its row stays."""
-    return Statement(_NOTE, columns(_in_order(rows), len(_TYPES)), returns=False)
+    return of_rows(_NOTE, _in_order(rows))
 
 
 def _in_order(rows: Iterable[RequestFacts]) -> list[RequestFacts]:
@@ -121,20 +121,19 @@ def lost(hold_ids: Collection[uuid.UUID]) -> Statement:
         ON CONFLICT (id) DO UPDATE SET status = 'lost', reason = excluded.reason
         WHERE ledger_proxyrequest.status = 'started'
         """,
-        columns([(hold_id,) for hold_id in hold_ids], 1),
+        (array(hold_ids),),
         returns=False,
     )
 
 
 def charged_late(rows: Iterable[tuple[uuid.UUID, int]]) -> Statement:
     """(id, charge) of lost requests of which only the charge became known."""
-    return Statement(
+    return of_rows(
         """
         UPDATE ledger_proxyrequest r SET charge = new.charge
-        FROM unnest(%s::uuid[], %s::bigint[]) AS new(id, charge) WHERE r.id = new.id
+        FROM new(id uuid, charge bigint) WHERE r.id = new.id
         """,
-        columns(rows, 2),
-        returns=False,
+        rows,
     )
 
 

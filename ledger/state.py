@@ -367,7 +367,7 @@ class State:
             now.counted_on,
             hold.kind,
             hold.expires_at,
-            hold.about,
+            orjson.Fragment(hold.about),
             hold.connection,
             hold.model_spend,
         )

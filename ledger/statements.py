@@ -1,11 +1,11 @@
-"""The SQL of posting. Every statement handles a whole batch: its parameters are arrays, its rows come by unnest()."""
+"""The SQL of posting. Every statement handles a whole batch: it reads by arrays of keys, and writes rows."""
 
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from config import ids
-from config.sql import Statement, array, columns
+from config.sql import Statement, array, columns, of_rows
 
 # --- Wallets of end users --------------------------------------------------------------------------------
 
@@ -30,15 +30,14 @@ def wallets_of(refs: Sequence[tuple[uuid.UUID, str]]) -> Statement:
 
 def insert_accounts(rows: Iterable[tuple[uuid.UUID, uuid.UUID, str, uuid.UUID | None]]) -> Statement:
     """Make accounts of (id, tenant id, kind, user id); those that exist stay as they are."""
-    return Statement(
+    return of_rows(
         """
         INSERT INTO ledger_account (id, tenant_id, kind, user_id, posted, held, version)
         SELECT id, tenant_id, kind, user_id, 0, 0, 0
-        FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::uuid[]) AS new(id, tenant_id, kind, user_id)
+        FROM new(id uuid, tenant_id uuid, kind text, user_id uuid)
         ON CONFLICT DO NOTHING
         """,
-        columns(sorted(rows, key=lambda row: (row[1], row[2], str(row[3]))), 4),
-        returns=False,
+        sorted(rows, key=lambda row: (row[1], row[2], str(row[3]))),
     )
 
 
@@ -60,15 +59,14 @@ def customer_wallet(tenant_id: uuid.UUID) -> Statement:
 
 def insert_owned_wallets(rows: Iterable[tuple[Any, ...]]) -> Statement:
     """Wallets of (id, tenant id, team id, customer id); those that exist stay as they are."""
-    return Statement(
+    return of_rows(
         """
         INSERT INTO ledger_account (id, tenant_id, kind, team_id, customer_id, posted, held, version)
         SELECT id, tenant_id, 'wallet', team_id, customer_id, 0, 0, 0
-        FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[]) AS new(id, tenant_id, team_id, customer_id)
+        FROM new(id uuid, tenant_id uuid, team_id uuid, customer_id uuid)
         ON CONFLICT DO NOTHING
         """,
-        columns(sorted(rows, key=lambda row: str(row[2])), 4),
-        returns=False,
+        sorted(rows, key=lambda row: str(row[2])),
     )
 
 
@@ -100,8 +98,8 @@ LOT_COLUMNS = "account_id, id, kind, amount, remaining, created_at, expires_at, 
 _LIVE_LOTS = f"SELECT {LOT_COLUMNS} FROM ledger_lot WHERE is_live AND account_id = ANY(%s::uuid[])"  # noqa: S608
 _WRITE_LOTS = f"""
     INSERT INTO ledger_lot ({LOT_COLUMNS})
-    SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::bigint[], %s::bigint[],
-        %s::timestamptz[], %s::timestamptz[], %s::smallint[])
+    SELECT * FROM new(account_id uuid, id uuid, kind text, amount bigint, remaining bigint, created_at timestamptz,
+        expires_at timestamptz, priority smallint)
     ON CONFLICT (id) DO UPDATE SET remaining = excluded.remaining
     """  # noqa: S608  (no value of anybody's)
 
@@ -235,145 +233,129 @@ def claims(keys: Sequence[tuple[uuid.UUID, str, str]]) -> Statement:
 
 def update_accounts(rows: Iterable[tuple[Any, ...]]) -> Statement:
     """(id, posted, held, version, next expiry, window day, day used, month used, is low)"""
-    return Statement(
+    return of_rows(
         """
         UPDATE ledger_account a
         SET posted = new.posted, held = new.held, version = new.version, next_expiry = new.next_expiry,
             window_day = new.window_day, day_used = new.day_used, month_used = new.month_used, is_low = new.is_low
-        FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::date[],
-                %s::bigint[], %s::bigint[], %s::boolean[])
-            AS new(id, posted, held, version, next_expiry, window_day, day_used, month_used, is_low)
+        FROM new(id uuid, posted bigint, held bigint, version bigint, next_expiry timestamptz, window_day date,
+            day_used bigint, month_used bigint, is_low boolean)
         WHERE a.id = new.id
         """,
-        columns(rows, 9),
-        returns=False,
+        rows,
     )
 
 
 def configure_accounts(rows: Iterable[tuple[Any, ...]]) -> Statement:
     """(id, day limit, month limit, low balance)"""
-    return Statement(
+    return of_rows(
         """
         UPDATE ledger_account a
         SET day_limit = new.day_limit, month_limit = new.month_limit, low_balance = new.low_balance
-        FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[])
-            AS new(id, day_limit, month_limit, low_balance)
+        FROM new(id uuid, day_limit bigint, month_limit bigint, low_balance bigint)
         WHERE a.id = new.id
         """,
-        columns(rows, 4),
-        returns=False,
+        rows,
     )
 
 
 def insert_holds(rows: Iterable[tuple[Any, ...]]) -> Statement:
     """(id, created at, account id, amount, state, captured, counted on, kind, expires at, about, connection id, model
     spend id)"""
-    return Statement(
+    return of_rows(
         """
         INSERT INTO ledger_hold (id, created_at, account_id, amount, state, captured, counted_on, kind, expires_at,
             about, connection_id, model_spend_id)
-        SELECT id, created, account, amount, state, captured, counted, kind, expires, about::jsonb, connection,
-            model_spend
-        FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::bigint[], %s::text[], %s::bigint[], %s::date[],
-                %s::text[], %s::timestamptz[], %s::text[], %s::uuid[], %s::uuid[])
-            AS new(id, created, account, amount, state, captured, counted, kind, expires, about, connection,
-                model_spend)
+        SELECT id, created, account, amount, state, captured, counted, kind, expires, about, connection, model_spend
+        FROM new(id uuid, created timestamptz, account uuid, amount bigint, state text, captured bigint, counted date,
+            kind text, expires timestamptz, about jsonb, connection uuid, model_spend uuid)
         """,
-        columns(rows, 12),
-        returns=False,
+        rows,
     )
 
 
 def update_holds(rows: Iterable[tuple[Any, ...]]) -> Statement:
     """(id, state, captured)"""
-    return Statement(
+    return of_rows(
         """
         UPDATE ledger_hold h SET state = new.state, captured = new.captured
-        FROM unnest(%s::uuid[], %s::text[], %s::bigint[]) AS new(id, state, captured)
+        FROM new(id uuid, state text, captured bigint)
         WHERE h.id = new.id
         """,
-        columns(rows, 3),
-        returns=False,
+        rows,
     )
 
 
 def insert_transfers(rows: Iterable[tuple[Any, ...]]) -> Statement:
     """(id, created at, tenant, kind, source, debit, credit, amount, wallet, before, after, version, request, reverses,
     lots, metadata)"""
-    return Statement(
+    return of_rows(
         """
         INSERT INTO ledger_transfer (id, created_at, tenant_id, kind, source, debit_account_id, credit_account_id,
             amount, wallet_id, balance_before, balance_after, version, request_id, reverses_id, lots, metadata)
         SELECT id, created, tenant, kind, source, debit, credit,
-            amount, wallet, before, after, version, request, reverses, lots::jsonb, metadata::jsonb
-        FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::uuid[],
-                %s::bigint[], %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::uuid[], %s::uuid[],
-                %s::text[], %s::text[])
-            AS new(id, created, tenant, kind, source, debit, credit,
-                amount, wallet, before, after, version, request, reverses, lots, metadata)
+            amount, wallet, before, after, version, request, reverses, lots, metadata
+        FROM new(id uuid, created timestamptz, tenant uuid, kind text, source text, debit uuid, credit uuid,
+            amount bigint, wallet uuid, before bigint, after bigint, version bigint, request uuid, reverses uuid,
+            lots jsonb, metadata jsonb)
         """,
-        columns(rows, 16),
-        returns=False,
+        rows,
     )
 
 
 def write_lots(rows: Iterable[tuple[Any, ...]]) -> Statement:
     """Rows of LOT_COLUMNS: new lots go in, of known ones what remains is changed."""
-    return Statement(_WRITE_LOTS, columns(rows, 8), returns=False)
+    return of_rows(_WRITE_LOTS, rows)
 
 
 def insert_splits(rows: Iterable[tuple[Any, ...]]) -> Statement:
     """(transfer id, created at, tenant id, connection id, amount, provider cost, platform fee, earned)"""
-    return Statement(
+    return of_rows(
         """
         INSERT INTO ledger_split (transfer_id, created_at, tenant_id, connection_id, amount, provider_cost,
             platform_fee, earned)
-        SELECT * FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[],
-            %s::bigint[], %s::bigint[])
+        SELECT * FROM new(transfer_id uuid, created_at timestamptz, tenant_id uuid, connection_id uuid, amount bigint,
+            provider_cost bigint, platform_fee bigint, earned bigint)
         """,
-        columns(rows, 8),
-        returns=False,
+        rows,
     )
 
 
 def update_connections(rows: Iterable[tuple[Any, ...]]) -> Statement:
     """(id, window day, day used, month used)"""
-    return Statement(
+    return of_rows(
         """
         UPDATE paywalls_connection c
         SET window_day = new.window_day, day_used = new.day_used, month_used = new.month_used
-        FROM unnest(%s::uuid[], %s::date[], %s::bigint[], %s::bigint[])
-            AS new(id, window_day, day_used, month_used)
+        FROM new(id uuid, window_day date, day_used bigint, month_used bigint)
         WHERE c.id = new.id
         """,
-        columns(rows, 4),
-        returns=False,
+        rows,
     )
 
 
 def write_model_spends(rows: Iterable[tuple[Any, ...]]) -> Statement:
     """(id, account id, model id, window day, day used, month used)"""
-    return Statement(
+    return of_rows(
         """
         INSERT INTO ledger_modelspend (id, account_id, model_id, window_day, day_used, month_used)
-        SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::date[], %s::bigint[], %s::bigint[])
+        SELECT * FROM new(id uuid, account_id uuid, model_id uuid, window_day date, day_used bigint,
+            month_used bigint)
         ON CONFLICT (id) DO UPDATE
         SET window_day = excluded.window_day, day_used = excluded.day_used, month_used = excluded.month_used
         """,
-        columns(rows, 6),
-        returns=False,
+        rows,
     )
 
 
 def open_items(rows: Iterable[tuple[Any, ...]]) -> Statement:
     """Reconciliation items of holds that expired: (id, hold id, deadline)."""
-    return Statement(
+    return of_rows(
         """
         INSERT INTO ledger_reconciliationitem (id, hold_id, deadline)
-        SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[])
+        SELECT * FROM new(id uuid, hold_id uuid, deadline timestamptz)
         """,
-        columns(rows, 3),
-        returns=False,
+        rows,
     )
 
 
@@ -391,29 +373,26 @@ def charge_items(hold_ids: Collection[uuid.UUID]) -> Statement:
 
 def write_claims(rows: Iterable[tuple[Any, ...]]) -> Statement:
     """(request id, created at, paywall id, external id, digest, fingerprint); a key that was free is used again."""
-    return Statement(
+    return of_rows(
         """
         INSERT INTO ledger_requestkey (id, created_at, paywall_id, external_id, digest, fingerprint, answer)
         SELECT id, created, paywall, external, digest, fingerprint, ''
-        FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::text[], %s::text[], %s::text[])
-            AS new(id, created, paywall, external, digest, fingerprint)
+        FROM new(id uuid, created timestamptz, paywall uuid, external text, digest text, fingerprint text)
         ON CONFLICT (paywall_id, external_id, digest) DO UPDATE
         SET id = excluded.id, created_at = excluded.created_at, fingerprint = excluded.fingerprint, answer = ''
         """,
-        columns(rows, 6),
-        returns=False,
+        rows,
     )
 
 
 def keep_answers(rows: Iterable[tuple[uuid.UUID, str]]) -> Statement:
     """(request id, encrypted answer)"""
-    return Statement(
+    return of_rows(
         """
         UPDATE ledger_requestkey k SET answer = new.answer
-        FROM unnest(%s::uuid[], %s::text[]) AS new(id, answer) WHERE k.id = new.id
+        FROM new(id uuid, answer text) WHERE k.id = new.id
         """,
-        columns(rows, 2),
-        returns=False,
+        rows,
     )
 
 

@@ -1,4 +1,4 @@
-"""Array literals: whatever a batch holds arrives in PostgreSQL as it was."""
+"""Array literals and rows: whatever a batch holds arrives in PostgreSQL as it was."""
 
 import uuid
 from datetime import UTC, date, datetime
@@ -8,7 +8,7 @@ from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.sql import array
+from config.sql import array, of_rows
 from ledger.models import Transfer
 
 pytestmark = pytest.mark.django_db
@@ -59,3 +59,35 @@ def test_any_text_comes_out(values):
 
 def test_a_choice_is_its_value():
     assert there_and_back([Transfer.Kind.USAGE], "text") == ["usage"]
+
+
+def test_rows_arrive_as_they_were():
+    rows = [
+        (
+            uuid.uuid4(),
+            2**63 - 1,
+            'a "b" \\ {,}\nü😀',
+            True,
+            datetime(2026, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC),
+        ),
+        (uuid.uuid4(), -1, None, None, None),
+    ]
+    statement = of_rows(
+        "SELECT * FROM new(id uuid, amount bigint, said text, is_so boolean, at timestamptz)", rows
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement.text, statement.params)
+        assert cursor.fetchall() == rows
+
+
+def test_a_jsonb_column_takes_any_json():
+    rows = [({"a": [1, '"\n']},), ([],), (None,)]
+    statement = of_rows("SELECT what::text FROM new(what jsonb)", rows)
+    with connection.cursor() as cursor:
+        cursor.execute(statement.text, statement.params)
+        assert cursor.fetchall() == [('{"a": [1, "\\"\\n"]}',), ("[]",), (None,)]
+
+
+def test_a_row_has_a_value_for_each_column():
+    with pytest.raises(ValueError, match="zip"):
+        of_rows("SELECT * FROM new(one integer, two integer)", [(1,)])
