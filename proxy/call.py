@@ -62,11 +62,11 @@ async def answer_for(
 ) -> None:
     """Answer a request whose end user is known. Raises what `answer` does, and CallerRulesChanged."""
     call = _Call(gateway, request, response, asked, user)
-    with _CancelledWhenLeft(request, response):
+    with CancelledWhenLeft(request, response):
         await call.run(key, snapshot)
 
 
-class _CancelledWhenLeft:
+class CancelledWhenLeft:
     """Cancels the current task when the client closes the connection early, and turns that into ClientLeft."""
 
     __slots__ = ("_end", "_left", "_request", "_response", "_task")
@@ -90,6 +90,8 @@ class _CancelledWhenLeft:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self._end()
+        # It refers to us: only the collector would free the two, and all of the request that hangs on them.
+        del self._end
         if self._left and isinstance(error, asyncio.CancelledError):
             self._task.uncancel()
             raise ClientLeft from None

@@ -3,6 +3,7 @@ told that its client has left.
 """
 
 import asyncio
+import gc
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,7 +13,8 @@ import uvicorn
 
 from config import leaving
 from config.serve.connections import ENOUGH, Connection, JoinedWrites
-from proxy.http import Request
+from proxy.call import CancelledWhenLeft
+from proxy.http import Request, Response
 
 
 class FakeTransport:
@@ -246,3 +248,32 @@ def test_every_request_of_a_pipeline_is_told() -> None:
 
     watcher = Watcher()
     on_a_server(watcher, leave)
+
+
+def test_a_request_leaves_nothing_to_the_garbage_collector() -> None:
+    """What refers to itself waits for the collector, and all of the request with it: 40,000 objects at a time were a
+    pause of 80 ms."""
+    requests = 50
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        request, response = Request(scope, receive), Response(Request(scope, receive), send)
+        await request.body(0)
+        with CancelledWhenLeft(request, response):
+            await response.whole(200, b"", {})
+
+    async def ask(client: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        for number in range(requests):
+            await loop.sock_sendall(client, GET % number)
+            await loop.sock_recv(client, 65536)
+        await asyncio.sleep(0)
+        garbage.append(gc.collect())
+
+    garbage: list[int] = []
+    gc.collect()
+    gc.disable()
+    try:
+        on_a_server(application, ask)
+    finally:
+        gc.enable()
+    assert garbage[0] < requests

@@ -52,6 +52,29 @@ class JoinedWrites:
                 self._transport.write(data)
 
 
+class Leaving:
+    """Who wants to know when a client leaves. It knows nothing of the connection, which so needs no collector to go."""
+
+    __slots__ = ("_has_left", "_watchers")
+
+    def __init__(self) -> None:
+        self._watchers: set[Callable[[], None]] = set()
+        self._has_left = False
+
+    def watch(self, told: Callable[[], None]) -> Callable[[], None]:
+        """Have `told` called then; soon, where the client has left. What is returned ends the watch."""
+        if self._has_left:
+            return asyncio.get_running_loop().call_soon(told).cancel
+        self._watchers.add(told)
+        return partial(self._watchers.discard, told)
+
+    def tell(self) -> None:
+        """The client has left."""
+        self._has_left = True
+        for told in tuple(self._watchers):
+            told()
+
+
 class Connection(HttpToolsProtocol):
     """Uvicorn's, with two things more.
 
@@ -61,27 +84,18 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast(asyncio.Transport, JoinedWrites(transport, self.loop)))
-        self._watchers: set[Callable[[], None]] = set()
-        self._is_lost = False
+        self._leaving = Leaving()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._is_lost = True
-        for told in tuple(self._watchers):
-            told()
+        self._leaving.tell()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        cast(dict[str, Any], self.scope)["extensions"] = {leaving.EXTENSION: self._watch}
+        cast(dict[str, Any], self.scope)["extensions"] = {leaving.EXTENSION: self._leaving.watch}
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         if not self.pipeline:
             # A long body stopped the reading, and who doesn't read learns of no end.
             self.flow.resume_reading()
-
-    def _watch(self, told: Callable[[], None]) -> Callable[[], None]:
-        if self._is_lost:
-            return self.loop.call_soon(told).cancel
-        self._watchers.add(told)
-        return partial(self._watchers.discard, told)
