@@ -8,4 +8,4 @@ from collections.abc import Callable
 EXTENSION = "tollgate.left"
 
 # Given a function, it has that called once the connection is lost, and answers one that ends the watch.
-Watch = Callable[[Callable[[], None]], Callable[[], None]]
+Watch = Callable[[Callable[[], None]], Callable[[], object]]

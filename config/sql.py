@@ -52,7 +52,7 @@ def of_rows(text: str, rows: Iterable[Sequence[Any]]) -> Statement:
     """A statement that takes rows from `new(id uuid, amount bigint, ...)`, as its text calls them; it returns none.
 
     They go as one JSON document: a row that is alone, as an idle gateway writes it, takes half the work of an array for
-    each column; for PostgreSQL it is the same. A value of a jsonb column may be any JSON.
+    each column, and PostgreSQL no more. A value of a jsonb column may be any JSON.
     """
     text, names = _with_rows(text)
     documents = [dict(zip(names, row, strict=True)) for row in rows]

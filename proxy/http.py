@@ -77,19 +77,14 @@ class Request:
             raise BodyTooLarge(limit)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def when_left(self, told: Callable[[], None]) -> Callable[[], None]:
+    def when_left(self, told: Callable[[], None]) -> Callable[[], object]:
         """Have `told` called once the client has closed the connection; what is returned ends that.
 
         Only after the body was read. Servers may tell it after a complete answer as well.
         """
         if self._watch:
             return self._watch(told)
-        task = asyncio.create_task(self._left(told))
-
-        def end() -> None:
-            task.cancel()
-
-        return end
+        return asyncio.create_task(self._left(told)).cancel
 
     async def _left(self, told: Callable[[], None]) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -61,7 +61,7 @@ class Leaving:
         self._watchers: set[Callable[[], None]] = set()
         self._has_left = False
 
-    def watch(self, told: Callable[[], None]) -> Callable[[], None]:
+    def watch(self, told: Callable[[], None]) -> Callable[[], object]:
         """Have `told` called then; soon, where the client has left. What is returned ends the watch."""
         if self._has_left:
             return asyncio.get_running_loop().call_soon(told).cancel
